@@ -1,0 +1,1 @@
+"""Who runs it: engines, each in a process of its own."""

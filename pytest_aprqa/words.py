@@ -1,0 +1,150 @@
+"""The words of the product, each an enum or a small value, shared by every layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """How the weights lie on disk."""
+
+    SAFETENSORS = "safetensors"
+    APR = "apr"
+    GGUF = "gguf"
+
+
+class Backend(StrEnum):
+    """Where the engine computes."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Modality(StrEnum):
+    """How the model is asked: raw completion, chat template, or over HTTP."""
+
+    RUN = "run"
+    CHAT = "chat"
+    SERVE = "serve"
+
+
+class Tier(StrEnum):
+    """How much is tested, from seconds to a day."""
+
+    SMOKE = "smoke"
+    MVP = "mvp"
+    QUICK = "quick"
+    STANDARD = "standard"
+    DEEP = "deep"
+
+
+class Category(StrEnum):
+    """What a check says something about; the parts of the score."""
+
+    QUAL = "QUAL"
+    PERF = "PERF"
+    STAB = "STAB"
+    COMP = "COMP"
+    EDGE = "EDGE"
+    REGR = "REGR"
+
+
+class Gateway(StrEnum):
+    """The conditions without which no score counts."""
+
+    G0 = "G0"
+    G1 = "G1"
+    G2 = "G2"
+    G3 = "G3"
+    G4 = "G4"
+
+
+class FailurePolicy(StrEnum):
+    """What a failure does to the checks that have not run yet."""
+
+    STOP_ON_FIRST = "stop-on-first"
+    STOP_ON_P0 = "stop-on-p0"
+    COLLECT_ALL = "collect-all"
+    FAIL_FAST = "fail-fast"
+
+
+class Outcome(StrEnum):
+    """How a check ended. Skipped and inconclusive are neither a pass nor a failure."""
+
+    CORROBORATED = "corroborated"
+    FALSIFIED = "falsified"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def passes(self) -> bool:
+        return self is Outcome.CORROBORATED
+
+    @property
+    def fails(self) -> bool:
+        return self in (Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT)
+
+    @property
+    def executed(self) -> bool:
+        """Whether the check came to a verdict; only such checks enter the score."""
+        return self.passes or self.fails
+
+
+class Attribution(StrEnum):
+    """Whose doing an outcome is."""
+
+    MODEL = "model"
+    CONVERSION = "conversion"
+    ENGINE = "engine"
+    ENVIRONMENT = "environment"
+
+
+class Status(StrEnum):
+    """What the certificate says about the model."""
+
+    CERTIFIED = "CERTIFIED"
+    PROVISIONAL = "PROVISIONAL"
+    BLOCKED = "BLOCKED"
+    PENDING = "PENDING"
+    PARTIAL = "PARTIAL"
+    FAIL = "FAIL"
+
+
+class SizeCategory(StrEnum):
+    """Size by parameter count: < 1B, 1-5B, 5-10B, 10-30B, 30-70B, > 70B."""
+
+    TINY = "tiny"
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+    XLARGE = "xlarge"
+    HUGE = "huge"
+
+    @classmethod
+    def of(cls, parameters: int) -> SizeCategory:
+        """Return the category of a model with this many parameters."""
+        billions = parameters / 1e9
+        if billions < 1:
+            return cls.TINY
+        if billions < 5:
+            return cls.SMALL
+        if billions < 10:
+            return cls.MEDIUM
+        if billions < 30:
+            return cls.LARGE
+        return cls.XLARGE if billions <= 70 else cls.HUGE
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The part of format x backend x modality a check is about; None where it does not matter."""
+
+    format: Format | None = None
+    backend: Backend | None = None
+    modality: Modality | None = None
+
+    def __str__(self) -> str:
+        return "-".join(part for part in (self.format, self.backend, self.modality) if part)
