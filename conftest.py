@@ -1,0 +1,3 @@
+"""Test-wide plugins; playbooks themselves are collected by the installed plugin."""
+
+pytest_plugins = ["pytester"]

@@ -1,0 +1,18 @@
+"""What the tests of every layer share: one artifact cache, and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def artifact_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep conversions of a test session in a place of its own, shared by all its tests."""
+    cache = tmp_path_factory.getbasetemp().parent / "aprqa-artifacts"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APRQA_CACHE", str(cache))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield cache
