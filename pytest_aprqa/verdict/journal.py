@@ -1,0 +1,248 @@
+"""The journal: evidence on disk before the next check starts, one record a line, hash-chained.
+
+Every line after the first carries the sha256 of the line before it, newline excluded, so that a
+line that was changed, dropped or added shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pytest_aprqa.verdict.canonical import canonical_json
+from pytest_aprqa.verdict.evidence import SCHEMA_VERSION, Evidence
+from pytest_aprqa.verdict.plan import RunPlan
+from pytest_aprqa.verdict.record import RecordError, check_schema_version
+
+
+class JournalError(RecordError):
+    """The journal cannot be written or continued; one sentence says why."""
+
+
+class RunHeader(BaseModel):
+    """The first line of a journal: which run this is, and its plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: str = SCHEMA_VERSION
+    run_id: str
+    started: str
+    plan: RunPlan
+    plan_digest: str
+
+    @classmethod
+    def of(cls, run_id: str, started: str, plan: RunPlan) -> Self:
+        """Return the header of a run that begins now."""
+        return cls(run_id=run_id, started=started, plan=plan, plan_digest=plan.digest())
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    previous: str
+    record: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class JournalContent:
+    """What a journal holds.
+
+    Attributes:
+        header: None when not even the first line is whole.
+        records: those before the first break of the chain.
+        torn_tail: the last line was cut off by a crash, and is dropped.
+        broken_at: 1-based number of the first line that does not follow from the one before it,
+            or None. That line, or the one before it, was changed after it was written.
+        head: sha256 of the last good line.
+        size: bytes up to the end of the last good line.
+    """
+
+    header: RunHeader | None
+    records: tuple[Evidence, ...] = ()
+    torn_tail: bool = False
+    broken_at: int | None = None
+    head: str = ""
+    size: int = 0
+
+
+def read_journal(path: Path) -> JournalContent:
+    """Read a journal, also one that is being written.
+
+    Raises:
+        RecordError: there is no such file, it cannot be read, or another schema version wrote it.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"the journal {path} cannot be read: {error.strerror}") from error
+    lines = content.split(b"\n")
+    torn = lines.pop() != b""
+    header, head, size = None, "", 0
+    records: list[Evidence] = []
+    for number, line in enumerate(lines, start=1):
+        parsed = _parse(line, where=f"{path}, line {number}")
+        last = number == len(lines) and not torn
+        if parsed is None and last:
+            torn = True
+            break
+        if header is None:
+            if not isinstance(parsed, RunHeader):
+                return JournalContent(None, broken_at=number)
+            header = parsed
+        elif isinstance(parsed, _Line) and parsed.previous == head:
+            records.append(parsed.record)
+        else:
+            return JournalContent(header, tuple(records), torn, number, head, size)
+        head, size = _sha256(line), size + len(line) + 1
+    return JournalContent(header, tuple(records), torn, None, head, size)
+
+
+def _parse(line: bytes, where: str) -> RunHeader | _Line | None:
+    try:
+        content: Any = json.loads(line)
+        if isinstance(content, dict) and "previous" in content:
+            return _Line.model_validate(content)
+        check_schema_version(content, where)
+        return RunHeader.model_validate(content)
+    except (UnicodeDecodeError, json.JSONDecodeError, ValidationError):
+        return None
+
+
+def _sha256(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+class Journal:
+    """The one writer of a journal.
+
+    Attributes:
+        header: of the run being written; the earlier one when it resumes.
+        records: what the journal held when it was opened.
+        head: sha256 of the last line.
+    """
+
+    def __init__(self, path: Path, header: RunHeader, *, resume: bool = False) -> None:
+        """Open a journal for writing.
+
+        Args:
+            path: of the file; its folder is made. An earlier journal there is kept beside it as
+                `<name>.previous`.
+            header: of the run.
+            resume: continue the journal that lies there, when it is of the same plan.
+
+        Raises:
+            JournalError: another run writes here, the disk does not take it, or it is to be
+                resumed but is of another plan or was changed.
+        """
+        self.path = path
+        self.header = header
+        self.records: tuple[Evidence, ...] = ()
+        self.head = ""
+        self._size = 0
+        self._descriptor = -1
+        self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            raise JournalError(
+                f"another run is writing to {path.parent}: wait for it or choose another output folder"
+            ) from None
+        except OSError as error:
+            raise JournalError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            self._open(resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, record: Evidence) -> None:
+        """Write one record; on return it is on disk.
+
+        Raises:
+            JournalError: the disk is full or failed. The journal ends with its last whole line.
+        """
+        self._write(_Line(previous=self.head, record=record))
+
+    def close(self) -> None:
+        """Let go of the file and of its lock. Safe to call twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self, resume: bool) -> None:
+        earlier = self.path.exists() and self.path.stat().st_size > 0
+        found = read_journal(self.path) if earlier and resume else JournalContent(None)
+        if found.broken_at:
+            raise JournalError(
+                f"{self.path} cannot be resumed: line {found.broken_at} does not follow from the "
+                "line before it, so it was changed; start a new run"
+            )
+        if found.header and found.header.plan_digest != self.header.plan_digest:
+            raise JournalError(
+                f"{self.path} cannot be resumed: it was written for another plan "
+                f"({found.header.plan.playbook}, tier {found.header.plan.tier}); start a new run"
+            )
+        if earlier and found.header is None:
+            self.path.replace(self.path.with_name(self.path.name + ".previous"))
+        try:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.ftruncate(self._descriptor, found.size)
+            os.lseek(self._descriptor, 0, os.SEEK_END)
+        except OSError as error:
+            raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
+        self._size, self.head, self.records = found.size, found.head, found.records
+        if found.header:
+            self.header = found.header
+        else:
+            self._write(self.header)
+            _sync_folder(self.path.parent)
+
+    def _write(self, line: BaseModel) -> None:
+        content = canonical_json(line).encode("ascii")
+        try:
+            _write_all(self._descriptor, content + b"\n")
+            os.fsync(self._descriptor)
+        except OSError as error:
+            os.ftruncate(self._descriptor, self._size)
+            os.lseek(self._descriptor, self._size, os.SEEK_SET)
+            raise JournalError(
+                f"cannot write {self.path}: {error.strerror}; what was written before is whole, "
+                "so make room and resume"
+            ) from error
+        self.head = _sha256(content)
+        self._size += len(content) + 1
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name as durable as its content."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

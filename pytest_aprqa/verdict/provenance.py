@@ -1,0 +1,53 @@
+"""Where the tested files come from, and whether that is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pytest_aprqa.words import Format
+
+WEIGHTS_SUFFIX = ".safetensors"
+
+
+class ArtifactRecord(BaseModel):
+    """One model in one format, as it was tested.
+
+    Attributes:
+        digest: identity of the artifact, over all of its files.
+        files: file name -> sha256.
+        expected: file name -> sha256 that the playbook, a manifest or the hub states.
+        source: where it was found, for people.
+        derived: a SafeTensors made from a GGUF; no ground truth of its own.
+        converted_from: digest of the artifact it was made from, or "".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    files: dict[str, str] = Field(default_factory=dict)
+    expected: dict[str, str] = Field(default_factory=dict)
+    source: str = ""
+    derived: bool = False
+    converted_from: str = ""
+
+
+def provenance_verified(artifacts: Mapping[Format, ArtifactRecord]) -> bool:
+    """Whether every tested artifact leads back to published SafeTensors.
+
+    The SafeTensors must not be derived, each of its weight files must have a stated sha256, no
+    stated sha256 may differ, and every other artifact must have been converted from it.
+    """
+    truth = artifacts.get(Format.SAFETENSORS)
+    if truth is None or truth.derived:
+        return False
+    weights = [name for name in truth.files if name.endswith(WEIGHTS_SUFFIX)]
+    stated = bool(weights) and all(name in truth.expected for name in weights)
+    unchanged = all(truth.files.get(name) == sha for name, sha in truth.expected.items())
+    converted = all(
+        artifact.converted_from == truth.digest and not artifact.derived
+        for format, artifact in artifacts.items()
+        if format is not Format.SAFETENSORS
+    )
+    return stated and unchanged and converted
