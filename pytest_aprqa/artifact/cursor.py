@@ -1,0 +1,67 @@
+"""Reading little-endian fields out of a mapped file, never past its end."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_aprqa.artifact.malformed import malformed
+
+
+class Cursor:
+    """A position in the bytes of a file.
+
+    Every method raises ArtifactError MALFORMED with rule G0-TRUNCATED when the field would pass
+    `end`; the check comes before anything is allocated.
+
+    Attributes:
+        position: of the next byte to read.
+    """
+
+    def __init__(
+        self, path: Path, data: npt.NDArray[np.uint8], position: int = 0, end: int | None = None
+    ) -> None:
+        self.path = path
+        self.position = position
+        self.end = data.size if end is None else end
+        self._data = data.data
+
+    @property
+    def where(self) -> str:
+        return f"byte {self.position}"
+
+    def need(self, count: int, what: str) -> None:
+        """Raise unless this many bytes are left."""
+        left = self.end - self.position
+        if count > left:
+            raise malformed(
+                self.path,
+                "G0-TRUNCATED",
+                f"{what} takes {count} bytes, {left} are left",
+                self.where,
+            )
+
+    def unpack(self, fields: struct.Struct, what: str) -> tuple[int, ...]:
+        """Read a fixed record."""
+        self.need(fields.size, what)
+        values = fields.unpack_from(self._data, self.position)
+        self.position += fields.size
+        return values
+
+    def take(self, count: int, what: str) -> bytes:
+        """Read this many bytes."""
+        self.need(count, what)
+        taken = bytes(self._data[self.position : self.position + count])
+        self.position += count
+        return taken
+
+    def text(self, count: int, what: str) -> str:
+        """Read this many bytes of UTF-8."""
+        where = self.where
+        try:
+            return self.take(count, what).decode("utf-8")
+        except UnicodeDecodeError:
+            raise malformed(self.path, "G0-TEXT", f"{what} is not UTF-8", where) from None

@@ -1,0 +1,61 @@
+"""A file mapped into memory, read-only, with the refusals every container shares."""
+
+from __future__ import annotations
+
+import mmap
+import stat
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_aprqa.artifact.malformed import environment, malformed
+from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+
+_PICKLE_PROTOCOLS = range(2, 6)
+_ZIP_MAGIC = b"PK\x03\x04"
+
+
+def map_file(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the bytes of a file as a read-only view of a memory map.
+
+    The map lives as long as a view of it.
+
+    Raises:
+        ArtifactError: NOT_FOUND, ENVIRONMENT (not readable), MALFORMED (empty, not a file).
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise malformed(path, "G0-FILE", "is a directory where a file is expected")
+        if not stat.S_ISREG(status.st_mode):
+            raise malformed(path, "G0-FILE", "is not a regular file")
+        if not status.st_size:
+            raise malformed(path, "G0-FILE", "is empty (0 bytes)")
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise ArtifactError(
+            ArtifactFault.NOT_FOUND, f"{path}: no such file", where=path.name
+        ) from None
+    except OSError as error:
+        raise environment(path, error) from error
+    return np.frombuffer(mapped, np.uint8)
+
+
+def is_pickle(head: bytes) -> bool:
+    """Whether a file that begins so is a pickle or a torch archive of one."""
+    if head.startswith(_ZIP_MAGIC):
+        return True
+    return len(head) > 1 and head[0] == 0x80 and head[1] in _PICKLE_PROTOCOLS
+
+
+def refuse_pickle(path: Path, head: bytes) -> None:
+    """Raise ArtifactError when the file is a pickle: loading one runs the code inside."""
+    if is_pickle(head):
+        raise malformed(
+            path,
+            "G0-PICKLE",
+            "is a Python pickle or torch archive, which can run code when loaded and is never "
+            "opened; convert it to SafeTensors",
+        )

@@ -1,0 +1,32 @@
+"""Opening a file of tensors by what is in it, whatever it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_aprqa.artifact.apr_file import AprFile
+from pytest_aprqa.artifact.gguf_file import MAGIC as GGUF_MAGIC
+from pytest_aprqa.artifact.gguf_file import GgufFile
+from pytest_aprqa.artifact.mapped_file import map_file, refuse_pickle
+from pytest_aprqa.artifact.safetensors_file import SafeTensorsFile
+from pytest_aprqa.artifact.tensor_file import TensorFile
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """Open SafeTensors, GGUF or APR, told apart by their first bytes.
+
+    Args:
+        path: a file; a SafeTensors index; or a directory of SafeTensors.
+
+    Raises:
+        ArtifactError: MALFORMED, UNSUPPORTED, NOT_FOUND or ENVIRONMENT.
+    """
+    if path.is_dir() or path.suffix == ".json":
+        return SafeTensorsFile(path)
+    head = map_file(path)[:8].tobytes()
+    refuse_pickle(path, head)
+    if head.startswith(GGUF_MAGIC):
+        return GgufFile(path)
+    if head.startswith(b"APR"):
+        return AprFile(path)
+    return SafeTensorsFile(path)
