@@ -56,7 +56,7 @@ class Proof(BaseModel):
         held = "" if self.passed_prompts == self.prompts else f" ({self.passed_prompts} everywhere)"
         return (
             f"{self.passed_checks}/{self.checks} over {self.prompts} distinct prompts{held}: "
-            f"pass rate >= {_rounded_down(self.lower_bound)} at 95 %"
+            f"pass rate >= {self.lower_bound:.3f} at 95 %"
         )
 
 
@@ -193,6 +193,8 @@ def _commonest_reason(records: Iterable[Evidence]) -> str:
 
 def prove(plan: RunPlan, records: Iterable[Evidence]) -> Proof:
     """Return what the answers prove about the pass rate over distinct prompts."""
+    from pytest_aprqa.judge.statistics import lower_bound
+
     digests = {check.check: check.prompt_digest for check in plan.checks if check.category}
     verdicts: defaultdict[str, list[bool]] = defaultdict(list)
     for record in records:
@@ -204,19 +206,5 @@ def prove(plan: RunPlan, records: Iterable[Evidence]) -> Proof:
         passed_checks=sum(map(sum, verdicts.values())),
         prompts=len(verdicts),
         passed_prompts=passed,
-        lower_bound=_lower_bound(passed, len(verdicts)),
+        lower_bound=lower_bound(passed, len(verdicts), CONFIDENCE),
     )
-
-
-def _lower_bound(passed: int, trials: int) -> float:
-    """Return the exact one-sided lower bound of a binomial proportion (Clopper-Pearson)."""
-    if not passed:
-        return 0.0
-    from scipy.stats import beta
-
-    return float(beta.ppf(1 - CONFIDENCE, passed, trials - passed + 1))
-
-
-def _rounded_down(share: float) -> str:
-    """Write a bound with three decimals, never more than it is."""
-    return f"{int(share * 1000) / 1000:.3f}"
