@@ -1,0 +1,108 @@
+"""The process of one engine: answers the parent's calls until the parent goes away.
+
+Started as `python -m pytest_aprqa.engine.child FD PARENT CONFIG`: FD is the inherited end of the
+channel, PARENT the process id whose death must end this one (0: rely on the channel), CONFIG the
+`DriverConfig` as JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from typing import Any
+
+from pydantic import TypeAdapter, validate_call
+from pydantic_core import from_json, to_json
+
+from pytest_aprqa.engine.driver import Driver, DriverConfig, DriverName
+from pytest_aprqa.engine.faults import fault_of
+from pytest_aprqa.engine.memory import own_peak
+from pytest_aprqa.engine.protocol import EngineError, Fault
+from pytest_aprqa.engine.wire import Channel
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+_METHODS = frozenset(
+    {"load", "generate", "stream", "score", "tokenize", "detokenize", "render", "serve"}
+)
+
+
+def main() -> None:
+    descriptor, parent, config_json = sys.argv[1:]
+    end = socket.socket(fileno=int(descriptor))
+    _die_with(int(parent), end)
+    config = TypeAdapter(DriverConfig).validate_json(config_json)
+    _answer_calls(Channel(end), config)
+
+
+def _answer_calls(channel: Channel, config: DriverConfig) -> None:
+    driver: Driver | None = None
+    while True:
+        try:
+            call = from_json(channel.receive())
+        except EOFError:
+            # Servers and native threads of an engine may not let a normal exit finish.
+            os._exit(0)
+        reply: dict[str, Any]
+        try:
+            if driver is None:
+                driver = _make(config)
+            reply = {"result": _answer(driver, call["method"], call["arguments"])}
+        except Exception as error:  # noqa: BLE001  # whatever an engine raises is a reply
+            reply = _failure(error, loading=call["method"] == "load")
+        reply["peak_memory"] = own_peak()
+        channel.send(to_json(reply, inf_nan_mode="constants"))
+
+
+def _make(config: DriverConfig) -> Driver:
+    if config.driver is DriverName.LLAMA_CPP:
+        from pytest_aprqa.engine.llama_cpp_driver import LlamaCppDriver
+
+        return LlamaCppDriver(config)
+    from pytest_aprqa.engine.transformers_driver import TransformersDriver
+
+    return TransformersDriver(config)
+
+
+def _answer(driver: Driver, method: str, arguments: dict[str, Any]) -> object:
+    if method not in _METHODS:
+        raise EngineError(Fault.PROTOCOL, f"unknown call {method!r}")
+    return validate_call(getattr(driver, method))(**arguments)
+
+
+def _failure(error: Exception, *, loading: bool) -> dict[str, Any]:
+    """Return the reply to a call that raised.
+
+    A driver's own EngineError leaves it fit for the next call; any other exception leaves it in an
+    unknown state, so the parent is told to start afresh.
+    """
+    known = isinstance(error, EngineError)
+    if not known:
+        traceback.print_exception(error)
+    fault = fault_of(error, otherwise=Fault.LOAD if loading else Fault.CRASH)
+    return {"fault": fault.fault, "message": fault.message, "fatal": loading or not known}
+
+
+def _die_with(parent: int, end: socket.socket) -> None:
+    if parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
+    threading.Thread(target=_exit_when_closed, args=(end,), daemon=True).start()
+
+
+def _exit_when_closed(end: socket.socket) -> None:
+    poll = select.poll()
+    poll.register(end, 0)  # no events asked for: only the hang-up is reported
+    poll.poll()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What runs inside an engine's process: a driver, and the words it is started with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from pytest_aprqa.engine.protocol import Endpoint, Request
+from pytest_aprqa.observation import Generation, LoadReport, TokenScores
+from pytest_aprqa.playbook.check import Message
+from pytest_aprqa.words import Backend, Format
+
+
+class DriverName(StrEnum):
+    """The engines that can be hosted in a process of their own."""
+
+    TRANSFORMERS = "transformers"
+    LLAMA_CPP = "llama.cpp"
+
+
+@dataclass(frozen=True, slots=True)
+class DriverConfig:
+    """All an engine's process is told when it starts.
+
+    Attributes:
+        driver: which engine.
+        format: of the weights at `path`.
+        path: the directory (SafeTensors) or file (APR, GGUF).
+        backend: where to compute.
+        threads: compute threads.
+        context_length: bound on the context; the model's own limit holds when it is smaller.
+        log: the file that the process's standard output and error go to.
+    """
+
+    driver: DriverName
+    format: Format
+    path: str
+    backend: Backend
+    threads: int
+    context_length: int
+    log: str
+
+
+class Driver(Protocol):
+    """The engine's side of `protocol.Engine`: the same calls, without time limits."""
+
+    def load(self) -> LoadReport: ...
+
+    def generate(self, requests: list[Request]) -> list[Generation]: ...
+
+    def stream(self, request: Request, cancel_after: int | None) -> Generation: ...
+
+    def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]: ...
+
+    def tokenize(self, texts: list[str], special: bool) -> list[list[int]]: ...
+
+    def detokenize(self, sequences: list[list[int]]) -> list[str]: ...
+
+    def render(self, messages: list[Message]) -> str: ...
+
+    def serve(self) -> Endpoint: ...
+
+
+def refused_context(tokens: int, context_length: int) -> str:
+    """Return the words for a prompt that leaves no room to answer in."""
+    return f"the prompt has {tokens} tokens, the context holds {context_length}"
+
+
+def require_context(sequences: Sequence[Sequence[int]], context_length: int) -> None:
+    """Raise ValueError when a sequence to score does not fit the context."""
+    longest = max(map(len, sequences), default=0)
+    if longest > context_length:
+        raise ValueError(f"a sequence of {longest} tokens does not fit {context_length}")

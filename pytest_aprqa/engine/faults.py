@@ -1,0 +1,40 @@
+"""Telling a model's fault from an environment's by what an engine says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pytest_aprqa.engine.protocol import EngineError, Fault
+
+_NO_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|out of memory|can't allocate memory|failed to allocate"
+    r"|unable to allocate|not enough memory",
+    re.IGNORECASE,
+)
+
+
+def says_no_memory(words: str) -> bool:
+    """Whether an engine's words speak of memory it did not get."""
+    return bool(_NO_MEMORY.search(words))
+
+
+def fault_of(error: Exception, otherwise: Fault) -> EngineError:
+    """Return what an exception inside a driver means; `otherwise` when nothing tells."""
+    if isinstance(error, EngineError):
+        return error
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, ImportError):
+        return EngineError(Fault.ENVIRONMENT, f"a package is missing: {error}")
+    if isinstance(error, MemoryError) or says_no_memory(words):
+        return EngineError(Fault.ENVIRONMENT, f"no memory: {words}")
+    return EngineError(otherwise, words)
+
+
+def oom_kills() -> int:
+    """Return how many processes this kernel has killed for lack of memory; 0 where unknown."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -1,0 +1,202 @@
+"""The parent's side of an engine in a process of its own: an Engine that survives its faults."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from pytest_aprqa.engine.driver import DriverConfig
+from pytest_aprqa.engine.http import serve_generate
+from pytest_aprqa.engine.log import EngineLog
+from pytest_aprqa.engine.process import EngineProcess
+from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
+from pytest_aprqa.observation import Generation, LoadReport, TokenScores
+from pytest_aprqa.playbook.check import Message
+
+T = TypeVar("T")
+
+_LOAD_REPORT = TypeAdapter(LoadReport)
+_GENERATION = TypeAdapter(Generation)
+_GENERATIONS = TypeAdapter(list[Generation])
+_SCORES = TypeAdapter(list[TokenScores])
+_IDS = TypeAdapter(list[list[int]])
+_TEXT = TypeAdapter(str)
+_TEXTS = TypeAdapter(list[str])
+_ENDPOINT = TypeAdapter(Endpoint)
+
+_CRASH_GRACE = 0.5
+"""Seconds a dying server's process may take from the broken connection to its end."""
+
+
+class HostedEngine:
+    """An Engine whose work is done in a child process.
+
+    Nothing starts before the first use. A call past its limit kills the whole process group; after
+    any fault the next call starts a fresh process and loads the model again, within the limit the
+    last `load` was given.
+    """
+
+    def __init__(self, config: DriverConfig) -> None:
+        self._config = config
+        self._log = EngineLog(Path(config.log))
+        self._lock = threading.RLock()
+        self._process: EngineProcess | None = None
+        self._report: LoadReport | None = None
+        self._endpoint: Endpoint | None = None
+        self._load_timeout: float | None = None
+        self._peak = 0
+
+    def load(self, timeout: float) -> LoadReport:
+        with self._lock:
+            self._load_timeout = timeout
+            if self._report is None or not self._running():
+                self._kill()
+                self._process = EngineProcess(self._config, self._log)
+                self._report = self._ask(self._process, "load", _LOAD_REPORT, timeout)
+            return self._report
+
+    def generate(self, requests: Sequence[Request], timeout: float) -> list[Generation]:
+        return self._call("generate", _GENERATIONS, timeout, requests=list(requests))
+
+    def stream(
+        self, request: Request, timeout: float, cancel_after: int | None = None
+    ) -> Generation:
+        return self._call(
+            "stream", _GENERATION, timeout, request=request, cancel_after=cancel_after
+        )
+
+    def score(
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+    ) -> list[TokenScores]:
+        ids = [list(sequence) for sequence in sequences]
+        return self._call("score", _SCORES, timeout, sequences=ids, top=top)
+
+    def tokenize(self, texts: Sequence[str], *, special: bool, timeout: float) -> list[list[int]]:
+        return self._call("tokenize", _IDS, timeout, texts=list(texts), special=special)
+
+    def detokenize(self, sequences: Sequence[Sequence[int]], timeout: float) -> list[str]:
+        ids = [list(sequence) for sequence in sequences]
+        return self._call("detokenize", _TEXTS, timeout, sequences=ids)
+
+    def render(self, messages: Sequence[Message], timeout: float) -> str:
+        return self._call("render", _TEXT, timeout, messages=list(messages))
+
+    def serve(self, timeout: float) -> Endpoint:
+        with self._lock:
+            if self._endpoint is None or not self._running():
+                self._endpoint = self._call("serve", _ENDPOINT, timeout)
+            return self._endpoint
+
+    def generate_over_http(self, request: Request, timeout: float) -> Generation:
+        """Answer one request through the server, streamed and not, starting it when needed.
+
+        A server that does not answer in time is killed with its process; a connection that broke
+        because the process died is reported as that death.
+        """
+        deadline = time.monotonic() + timeout
+        endpoint = self.serve(timeout)
+        try:
+            return serve_generate(endpoint, request, deadline - time.monotonic())
+        except EngineError as error:
+            with self._lock:
+                self._settle(error)
+
+    def peak_memory(self) -> int:
+        with self._lock:
+            if self._process is not None and self._running():
+                self._peak = max(self._peak, self._process.peak_memory())
+            return self._peak
+
+    def close(self) -> None:
+        with self._lock:
+            self._kill()
+
+    def _call(self, method: str, result: TypeAdapter[T], timeout: float, **arguments: Any) -> T:
+        with self._lock:
+            self.load(timeout if self._load_timeout is None else self._load_timeout)
+            assert self._process is not None
+            return self._ask(self._process, method, result, timeout, **arguments)
+
+    def _ask(
+        self,
+        process: EngineProcess,
+        method: str,
+        result: TypeAdapter[T],
+        timeout: float,
+        **arguments: Any,
+    ) -> T:
+        deadline = time.monotonic() + timeout
+        message = to_json({"method": method, "arguments": arguments}, inf_nan_mode="constants")
+        try:
+            process.channel.send(message, deadline)
+            process.channel.wait(deadline, self._log.trim)
+            reply = from_json(process.channel.receive(deadline))
+            self._log.trim()
+        except TimeoutError as error:
+            tail = self._log.tail()
+            self._kill()
+            raise EngineError(
+                Fault.TIMEOUT,
+                f"{method} did not end within {timeout:g} s; the engine was killed",
+                stderr=tail,
+            ) from error
+        except (EOFError, ConnectionError) as error:
+            raise self._death(process) from error
+        except ValueError as error:
+            self._kill()
+            raise EngineError(
+                Fault.PROTOCOL, f"the engine's answer is malformed: {error}"
+            ) from error
+        except BaseException:
+            # An interrupted call leaves an answer under way that nobody would read.
+            self._kill()
+            raise
+        return self._unpack(reply, result)
+
+    def _unpack(self, reply: Any, result: TypeAdapter[T]) -> T:
+        self._peak = max(self._peak, reply["peak_memory"])
+        if "fault" in reply:
+            tail = self._log.tail()
+            if reply["fatal"]:
+                self._kill()
+            raise EngineError(Fault(reply["fault"]), reply["message"], stderr=tail)
+        try:
+            return result.validate_python(reply["result"])
+        except ValidationError as error:
+            self._kill()
+            raise EngineError(
+                Fault.PROTOCOL, f"the engine's answer is malformed: {error}"
+            ) from error
+
+    def _settle(self, error: EngineError) -> NoReturn:
+        """Raise what an error seen over HTTP means for the process behind the server."""
+        if error.fault is Fault.TIMEOUT:
+            tail = self._log.tail()
+            self._kill()
+            raise EngineError(Fault.TIMEOUT, error.message, stderr=tail) from error
+        process = self._process
+        give_up = time.monotonic() + _CRASH_GRACE
+        while process is not None and time.monotonic() < give_up:
+            if not process.running():
+                raise self._death(process) from error
+            time.sleep(0.02)
+        raise EngineError(error.fault, error.message, stderr=self._log.tail()) from error
+
+    def _death(self, process: EngineProcess) -> EngineError:
+        error = process.how_it_ended()
+        self._kill()
+        return error
+
+    def _running(self) -> bool:
+        return self._process is not None and self._process.running()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self._process = self._report = self._endpoint = None
