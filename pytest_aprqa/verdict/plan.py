@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pytest_aprqa.playbook.check import Check, CheckKind, Scenario
 from pytest_aprqa.verdict.canonical import digest
@@ -102,6 +102,12 @@ class RunPlan(BaseModel):
     cpu_only: bool = False
     failure_policy: FailurePolicy = FailurePolicy.STOP_ON_P0
     seed: int = 42
+
+    @field_validator("categories")
+    @classmethod
+    def _in_order(cls, categories: tuple[Category, ...]) -> tuple[Category, ...]:
+        """Equal plans have equal digests, in whatever order their categories came."""
+        return tuple(category for category in Category if category in categories)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
