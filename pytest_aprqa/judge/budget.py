@@ -1,0 +1,164 @@
+"""How much of a reference's behaviour an artifact may lose, from what is known to cost what."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+SAFETY = 3.0
+"""Factor between what a sound artifact was seen to lose and what it may lose.
+
+The same quantisation differs by a factor of 2.5 between two 7-8B models (Q4_K_M: 0.0127 and
+0.0313 nats, llama.cpp tools/perplexity) and by 2 between 8B and 135M.
+"""
+
+LEAST_KL = 3e-4
+"""Nats that any two correct float32 implementations may differ by, with room for other kernels.
+
+Measured: 1e-5 between torch and llama.cpp on an F16 file of SmolLM2-135M.
+"""
+
+COMPUTE_KL = {"float32": 1e-5, "float16": 1e-5, "bfloat16": 1.2e-3, "int8": 3.1e-3}
+"""Mean KL in nats that arithmetic alone costs on identical weights, by type of the activations.
+
+Measured on SmolLM2-135M-Instruct, 512 tokens: torch bfloat16 against float32, and llama.cpp,
+which rounds activations to 8 bits when the weights are quantised.
+"""
+
+WEIGHTS_KL = {8: 1.6e-3, 6: 8.3e-3, 5: 2.2e-2, 4: 6.5e-2, 3: 2.1e-1, 2: 4.0e-1, 1: 1.5}
+"""Mean KL in nats that rounding the weights costs, by bits per weight.
+
+8, 6, 4 and 2 bits: Q8_0, Q6_K, Q4_K_M and Q2_K measured on SmolLM2-135M, less the cost of 8-bit
+activations. 5 and 3 bits: twice what llama.cpp publishes for LLaMA-3-8B, the ratio of the two
+models at 4 bits. 1 bit: extrapolated.
+"""
+
+LEGACY_4_BIT_KL = 1.4e-1
+"""Q4_0 and Q4_1: twice the 0.072 nats that llama.cpp publishes for LLaMA-3-8B and Q4_0."""
+
+DISAGREEMENT = 0.56
+"""Top-1 disagreement divided by the square root of the mean KL.
+
+0.48 to 0.58 for the five llama.cpp rows of SmolLM2-135M, 0.43 to 0.63 for those of LLaMA-3-8B.
+"""
+
+RELATIVE = 0.1
+"""Share of the reference's own information that a sound artifact keeps within, whatever its bits.
+
+At 2 bits SmolLM2-135M loses 0.39 of several nats.
+"""
+
+_FLOATS = {
+    "f64": "float32",
+    "float64": "float32",
+    "f32": "float32",
+    "float32": "float32",
+    "f16": "float16",
+    "float16": "float16",
+    "bf16": "bfloat16",
+    "bfloat16": "bfloat16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What an artifact may lose against its reference and still be a sound conversion.
+
+    Attributes:
+        max_mean_kl: mean KL(reference || artifact), nats per token.
+        min_top1: share of positions with the same most probable token, ties not counted against.
+        max_perplexity_ratio: perplexity of the artifact over that of the reference.
+        tie_margin: nats; tokens that are closer than this may change places.
+        because: how the numbers came about, for people.
+    """
+
+    max_mean_kl: float
+    min_top1: float
+    max_perplexity_ratio: float
+    tie_margin: float
+    because: str
+
+
+def tie_margin(mean_kl: float) -> float:
+    """Return by how many nats noise of this mean KL may shift one token against another.
+
+    Independent Gaussian noise of standard deviation s on each logit costs a mean KL of at most
+    s^2 / 2 and shifts the gap of two logits by s * sqrt(2); this is three times that,
+    3 * sqrt(2) * sqrt(2 * KL) = 6 * sqrt(KL).
+    """
+    return 6.0 * math.sqrt(mean_kl)
+
+
+def budget_for(
+    reference_dtype: str,
+    artifact_dtype: str,
+    *,
+    same_weights: bool = False,
+    reference_noise: float | None = None,
+    information: float | None = None,
+) -> Budget:
+    """Return the budget of a pair of engines and dtypes.
+
+    Noise of different origin adds up in the logits' variance and so in KL: arithmetic of both
+    sides plus rounding of the weights, times a safety factor. The figures are of one language
+    model; tiny or unusually peaked or flat models differ, for which there are the two numbers
+    measured on the reference itself.
+
+    Args:
+        reference_dtype: what the reference's engine computes in ("float32", "bfloat16").
+        artifact_dtype: what the artifact's weights are stored in ("F16", "Q8_0", "Q4_K_M").
+        same_weights: the reference was made from this very artifact, so only arithmetic differs.
+        reference_noise: mean KL of the reference against itself in another dtype or batch, nats.
+        information: mean of `kl.information` over the reference's scores, nats; the budget never
+            exceeds a tenth of it.
+
+    Raises:
+        ValueError: a dtype of which nothing is known.
+    """
+    arithmetic = COMPUTE_KL[_arithmetic(reference_dtype)] + COMPUTE_KL[_arithmetic(artifact_dtype)]
+    weights = 0.0 if same_weights else _weights_kl(artifact_dtype)
+    measured = reference_noise or 0.0
+    kl = max(LEAST_KL, SAFETY * (max(arithmetic, measured) + weights))
+    because = (
+        f"{SAFETY:g} x (arithmetic {max(arithmetic, measured):.2g} + weights {weights:.2g}) nats"
+    )
+    if information is not None and RELATIVE * information < kl:
+        kl = RELATIVE * information
+        because = f"{RELATIVE:g} of the {information:.2g} nats the reference's answers carry"
+    return Budget(
+        max_mean_kl=kl,
+        min_top1=max(0.0, 1.0 - DISAGREEMENT * math.sqrt(kl)),
+        max_perplexity_ratio=math.exp(2.0 * kl),
+        tie_margin=tie_margin(kl),
+        because=because,
+    )
+
+
+def _arithmetic(dtype: str) -> str:
+    """Return the type of the activations an engine computes with, given the dtype of a model."""
+    known = _FLOATS.get(dtype.lower())
+    if known is None:
+        _bits(dtype)
+        return "int8"
+    return known
+
+
+def _weights_kl(dtype: str) -> float:
+    name = dtype.upper()
+    if dtype.lower() in _FLOATS:
+        return COMPUTE_KL[_FLOATS[dtype.lower()]]
+    if name.endswith(("Q4_0", "Q4_1")):
+        return LEGACY_4_BIT_KL
+    return WEIGHTS_KL[_bits(dtype)]
+
+
+def _bits(dtype: str) -> int:
+    """Return bits per weight of a quantisation, from its name."""
+    match = re.search(r"(?:Q|FP|F|INT|I)_?([1-8])(?!\d)", dtype.upper())
+    if match is None or int(match[1]) not in WEIGHTS_KL:
+        raise ValueError(
+            f"No fidelity budget is known for the dtype {dtype!r}; "
+            "known are float types and quantisations of 1 to 8 bits such as Q8_0 or Q4_K_M."
+        )
+    return int(match[1])

@@ -1,0 +1,306 @@
+"""Whether a tensor survived its conversion: position by position, never by its statistics."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_aprqa.judge.statistics import Floats
+
+Array = npt.NDArray[np.float32]
+
+_CHUNK = 1 << 21
+"""Elements looked at in one go: 8 MiB of float32 stay in a processor's cache."""
+
+ROW, TENSOR = 0, -1
+"""Blocks as large as the row and as the tensor."""
+
+_LEAST_SCALE = 2.0**-25
+"""Half the smallest float16: what a value or a block's scale may lose to underflow."""
+
+_FLOAT_STEPS = {"F64": 0.0, "F32": 0.0, "F16": 2.0**-11, "BF16": 2.0**-8}
+_LEGACY_STEPS = {
+    "Q8_0": 0.5 / 127,
+    "Q8_1": 0.5 / 127,
+    "Q5_0": 1 / 16,
+    "Q5_1": 1 / 31,
+    "Q4_0": 1 / 8,
+    "Q4_1": 1 / 15,
+    "APR_Q4": 1 / 14,
+}
+_STEPS_BY_BITS = {8: 0.5 / 127, 6: 0.05, 5: 0.12, 4: 0.25, 3: 0.4, 2: 0.7, 1: 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far rounding may move an element.
+
+    Attributes:
+        bound: largest error, as a share of the largest magnitude in the element's block.
+        block: neighbours along a row that share a scale; 1 for float types, TENSOR for APR_Q8.
+    """
+
+    bound: float
+    block: int
+
+
+def step_of(dtype: str) -> Step:
+    """Return the rounding step of a dtype.
+
+    Float types: half a unit in the last place. Q4_0 to Q8_1: half a step of ggml's
+    reference quantisation, a whole one where the largest value is clipped (Q4_0, Q5_0), plus the
+    float16 rounding of the scale. K and I types choose scales by least squares and round them
+    too, so theirs are bounds with room, over the super-block of 256.
+
+    Raises:
+        ValueError: a dtype of which nothing is known.
+    """
+    name = dtype.upper()
+    if name == "APR_Q8":
+        return Step(_LEGACY_STEPS["Q8_0"], TENSOR)
+    if name in _FLOAT_STEPS:
+        return Step(_FLOAT_STEPS[name], 1)
+    if name in _LEGACY_STEPS:
+        return Step(_LEGACY_STEPS[name] + 2.0**-10, 32)
+    match = re.search(r"(?:Q|FP)([1-8])", name)
+    if match is None or int(match[1]) not in _STEPS_BY_BITS:
+        raise ValueError(f"The rounding step of the dtype {dtype!r} is not known.")
+    return Step(_STEPS_BY_BITS[int(match[1])], 256)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorComparison:
+    """One tensor of an artifact against the same tensor of its reference.
+
+    Attributes:
+        name: of the tensor, as the reference calls it.
+        reference_shape, artifact_shape: row-major.
+        elements: how many were compared; 0 when the shapes differ.
+        relative_error: Frobenius norm of the difference over that of the reference.
+        cosine: of the two tensors as vectors.
+        worst_row: row with the lowest cosine, `worst_row_cosine`.
+        worst_error: largest error of any element, in units of what rounding may do to it.
+        worst_gain: row whose scale deviates most, in units of what rounding may do to it.
+        reference_not_finite, artifact_not_finite: elements that are NaN or infinite.
+        hint: what the artifact holds instead, when that is recognised.
+    """
+
+    name: str
+    reference_shape: tuple[int, ...]
+    artifact_shape: tuple[int, ...]
+    elements: int = 0
+    relative_error: float = 0.0
+    cosine: float = 1.0
+    worst_row: int = 0
+    worst_row_cosine: float = 1.0
+    worst_error: float = 0.0
+    worst_gain: float = 0.0
+    reference_not_finite: int = 0
+    artifact_not_finite: int = 0
+    hint: str = ""
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, as one sentence; empty when the tensor is sound."""
+        if self.reference_shape != self.artifact_shape:
+            return (
+                f"{self.name} has shape {self.artifact_shape}, the reference {self.reference_shape}"
+            )
+        if self.reference_not_finite or self.artifact_not_finite:
+            side, count = (
+                ("reference", self.reference_not_finite)
+                if self.reference_not_finite
+                else ("artifact", self.artifact_not_finite)
+            )
+            return f"{self.name} has {count} elements in the {side} that are NaN or infinite"
+        if self.worst_error <= 1 and self.worst_gain <= 1:
+            return ""
+        hint = f": {self.hint}" if self.hint else ""
+        return (
+            f"{self.name} differs beyond rounding{hint} (element error {self.worst_error:.3g} and "
+            f"row scale {self.worst_gain:.3g} times what rounding may do, relative error "
+            f"{self.relative_error:.3g}, lowest cosine {self.worst_row_cosine:.4f} in row "
+            f"{self.worst_row})"
+        )
+
+
+def compare_tensor(
+    name: str, reference: Array, artifact: Array, step_bound: float, block: int = ROW
+) -> TensorComparison:
+    """Compare a tensor with its reference, element by element and row by row.
+
+    Every element may be off by `step_bound` times the largest magnitude of its block, so any
+    permutation, transposition, swap or sign flip is seen that moves weight by more than rounding.
+    A scaled row or tensor can stay below that for coarse types; it is seen by its gain, see
+    `_worst_gain`.
+
+    Args:
+        name: of the tensor.
+        reference: float32, any shape; rows are the last dimension.
+        artifact: float32, the same tensor as the artifact holds it.
+        step_bound: largest rounding error as a share of the block's largest magnitude; 0 asks for
+            equality.
+        block: elements along a row that share a scale; 1 is the element itself, ROW and TENSOR
+            the whole of them.
+    """
+    columns = reference.shape[-1] if reference.ndim else 1
+    if reference.shape != artifact.shape or not reference.size:
+        return TensorComparison(name, reference.shape, artifact.shape)
+    if block > 0 and columns % block:
+        block = ROW
+    whole = float(np.nanmax(np.abs(reference))) if block == TENSOR else 0.0
+    rows = _Rows.joined(
+        [
+            _compare_rows(r, a, step_bound, columns if block <= 0 else block, whole)
+            for r, a in _chunks(reference.reshape(-1, columns), artifact.reshape(-1, columns))
+        ]
+    )
+    cosines = rows.cosines
+    worst_error = float(rows.worst_error.max())
+    coarse = step_bound > 0 and block != 1
+    worst_gain = _worst_gain(rows, step_bound, columns) if coarse else 0.0
+    energy = float(rows.energy.sum())
+    broken = bool(rows.reference_not_finite.any() or rows.artifact_not_finite.any())
+    return TensorComparison(
+        name,
+        reference.shape,
+        artifact.shape,
+        elements=reference.size,
+        relative_error=math.sqrt(rows.error.sum() / energy) if energy else float(worst_error > 0),
+        cosine=float(_Rows(*(x.sum(keepdims=True) for x in rows)).cosines[0]),
+        worst_row=int(cosines.argmin()),
+        worst_row_cosine=float(cosines.min()),
+        worst_error=worst_error,
+        worst_gain=worst_gain,
+        reference_not_finite=int(rows.reference_not_finite.sum()),
+        artifact_not_finite=int(rows.artifact_not_finite.sum()),
+        hint="" if broken or max(worst_error, worst_gain) <= 1 else _hint(reference, artifact),
+    )
+
+
+class _Rows(NamedTuple):
+    """What is known of each row: |r|^2, |a - r|^2, <a - r, r>, max |r|, largest error, NaNs."""
+
+    energy: Floats
+    error: Floats
+    along: Floats
+    largest: Floats
+    worst_error: Floats
+    reference_not_finite: Floats
+    artifact_not_finite: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Rows]) -> _Rows:
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    @property
+    def cosines(self) -> Floats:
+        """Cosine of each row; two zero rows are the same, one alone is not."""
+        artifact = np.maximum(0.0, self.energy + 2 * self.along + self.error)
+        norms = np.sqrt(self.energy * artifact)
+        alone = np.where((self.energy == 0) & (artifact == 0), 1.0, 0.0)
+        cosine: Floats = np.divide(self.energy + self.along, norms, out=alone, where=norms > 0)
+        return cosine
+
+
+def _chunks(reference: Array, artifact: Array) -> Iterator[tuple[Array, Array]]:
+    height = max(1, _CHUNK // max(1, reference.shape[1]))
+    for start in range(0, len(reference), height):
+        yield reference[start : start + height], artifact[start : start + height]
+
+
+def _compare_rows(r: Array, a: Array, step_bound: float, block: int, whole: float) -> _Rows:
+    bad_r = bad_a = np.zeros(len(r))
+    difference = a - r
+    energy, error, along = _dots(r, difference)
+    if not np.isfinite(energy.sum() + error.sum()):
+        finite_r, finite_a = np.isfinite(r), np.isfinite(a)
+        bad_r, bad_a = (~finite_r).sum(1, dtype=np.float64), (~finite_a).sum(1, dtype=np.float64)
+        r = np.where(finite_r, r, np.float32(0))
+        difference = np.where(finite_a, a, np.float32(0)) - r
+        energy, error, along = _dots(r.astype(np.float64), difference.astype(np.float64))
+    if step_bound == 0:
+        largest = np.zeros(len(r))
+        worst = np.where(error > 0, np.inf, 0.0)
+    else:
+        by_block = _largest(r, block)
+        allowed = step_bound * np.maximum(by_block, whole) + _least(block)
+        worst = (_largest(difference, block) / allowed).max(1)
+        largest = by_block.max(1)
+    return _Rows(energy, error, along, largest, worst, bad_r, bad_a)
+
+
+def _dots(
+    r: npt.NDArray[np.floating], difference: npt.NDArray[np.floating]
+) -> tuple[Floats, Floats, Floats]:
+    pairs = ((r, r), (difference, difference), (difference, r))
+    energy, error, along = (np.einsum("ij,ij->i", x, y).astype(np.float64) for x, y in pairs)
+    return energy, error, along
+
+
+def _largest(values: Array, block: int) -> Floats:
+    """Return the largest magnitude of each block of each row."""
+    if block == 1:
+        return np.abs(values).astype(np.float64)
+    grouped = np.abs(values).reshape(len(values), -1, block)
+    return grouped.max(2).astype(np.float64)
+
+
+def _least(block: int) -> float:
+    """Return the error that underflow may cause: of the value, or of 127 times its scale."""
+    return _LEAST_SCALE * (1 if block == 1 else 127)
+
+
+def _worst_gain(rows: _Rows, step_bound: float, columns: int) -> float:
+    """Return how far a row's or the tensor's scale is off, in units of what rounding may do.
+
+    The gain of a row is <a, r> / <r, r>, here less 1. Let rho be the relative error that is left when the gain
+    is taken out. Rounding by least squares shrinks by rho^2; noise moves the gain by rho /
+    sqrt(columns), of which six are allowed; and when few elements carry the row, n of them at
+    the maximum, their errors do not average out: 2 * step / sqrt(n). The tensor's median gain may
+    be off by rho^2 + step / 2, since formats that clip one end shrink all rows alike; a row is
+    therefore held against 0 or the median, whichever is nearer.
+    """
+    loud = rows.largest > step_bound * rows.largest.max() + _least(0)
+    if not loud.any():
+        return 0.0
+    energy, largest = rows.energy[loud], rows.largest[loud]
+    gain = rows.along[loud] / energy
+    rho2 = np.maximum(0.0, rows.error[loud] / energy - gain**2)
+    few = 2 * step_bound * largest / np.sqrt(energy) + _least(0) / largest
+    allowed = rho2 + 6 * np.sqrt(rho2 / columns) + few
+    median = float(np.median(gain))
+    row = np.minimum(np.abs(gain), np.abs(gain - median)) / allowed
+    tensor = abs(median) / (float(np.median(rho2)) + step_bound / 2 + float(np.median(few)))
+    return max(float(row.max()), tensor)
+
+
+def _hint(reference: Array, artifact: Array) -> str:
+    """Recognise the usual ways of putting the right numbers in the wrong place."""
+    if reference.ndim != 2:
+        return ""
+    if _alike(reference.shape == reference.shape[::-1], reference.T, artifact):
+        return "it holds the transposed matrix"
+    if reference.shape != reference.shape[::-1] and _alike(
+        True, reference.T.reshape(reference.shape), artifact
+    ):
+        return "it holds the columns of the reference in place of its rows"
+    if _alike(True, -reference, artifact):
+        return "all signs are flipped"
+    order_r, order_a = (np.argsort(np.linalg.norm(m, axis=1)) for m in (reference, artifact))
+    if _alike(True, reference[order_r], artifact[order_a]):
+        return "it holds the rows of the reference in another order"
+    return ""
+
+
+def _alike(applies: bool, reference: Array, artifact: Array) -> bool:
+    if not applies:
+        return False
+    difference = float(np.linalg.norm(artifact - reference))
+    return difference < 0.5 * float(np.linalg.norm(reference))
