@@ -1,0 +1,276 @@
+"""What the files of a model say about its shape, in one form for all formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_aprqa.artifact.architecture import Architecture, architecture
+from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+
+RULE = "G0-CONFIG"
+
+# Field of ModelConfig -> key of config.json; an architecture may name its own key.
+_KEYS = {
+    "hidden_size": "hidden_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "num_kv_heads": "num_key_value_heads",
+    "head_dim": "head_dim",
+    "intermediate_size": "intermediate_size",
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "max_position_embeddings",
+    "rms_norm_eps": "rms_norm_eps",
+    "tied": "tie_word_embeddings",
+    "hidden_act": "hidden_act",
+    "sliding_window": "sliding_window",
+    "attention_bias": "attention_bias",
+    "mlp_bias": "mlp_bias",
+    "bos_token_id": "bos_token_id",
+    "eos_token_id": "eos_token_id",
+    "pad_token_id": "pad_token_id",
+}
+# What says how or by what a config was written, not what the model is.
+_BOOKKEEPING = frozenset(
+    {"architectures", "model_type", "transformers_version", "torch_dtype", "dtype"}
+    | {"_name_or_path", "rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"}
+)
+_DEFAULT_ROPE_THETA = 10000.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of a decoder, by the names transformers uses.
+
+    Attributes:
+        model_type: of config.json; names the architecture.
+        head_dim: width of one head; not always hidden_size / num_heads.
+        rms_norm_eps: epsilon of the norms, LayerNorm's where the architecture has that.
+        rope_theta: base of the rotary frequencies.
+        rope_scaling: `rope_type` and its parameters as in config.json, without `rope_theta`;
+            None for plain RoPE.
+        partial_rotary_factor: share of head_dim that is rotated.
+        local_rope_theta: base in sliding-window layers, where it differs (Gemma 3).
+        tied: the output head is the embedding.
+        sliding_window: attention span in tokens, or None.
+        eos_token_ids: all ids that end a text, the tokenizer's own first.
+        dtype: of the weights as config.json states it ("bfloat16"), or "".
+        extra: every other key of config.json with its value.
+    """
+
+    model_type: str
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    max_position_embeddings: int
+    rms_norm_eps: float
+    rope_theta: float = _DEFAULT_ROPE_THETA
+    rope_scaling: Mapping[str, Any] | None = None
+    partial_rotary_factor: float = 1.0
+    local_rope_theta: float | None = None
+    tied: bool = False
+    hidden_act: str | None = None
+    sliding_window: int | None = None
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    bos_token_id: int | None = None
+    eos_token_ids: tuple[int, ...] = ()
+    pad_token_id: int | None = None
+    dtype: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What is known of the model type. Raises ArtifactError UNSUPPORTED when nothing is."""
+        return architecture(self.model_type)
+
+    @property
+    def untied(self) -> bool:
+        return not self.tied
+
+    @property
+    def q_size(self) -> int:
+        """Rows of the query projection."""
+        return self.num_heads * self.head_dim
+
+    @property
+    def kv_size(self) -> int:
+        """Rows of the key projection, and of the value projection."""
+        return self.num_kv_heads * self.head_dim
+
+    @property
+    def qkv_size(self) -> int:
+        """Rows of a fused query-key-value projection."""
+        return self.q_size + 2 * self.kv_size
+
+    @property
+    def gate_up_size(self) -> int:
+        """Rows of a fused gate-and-up projection."""
+        return 2 * self.intermediate_size
+
+
+def read_hf_config(directory: Path) -> dict[str, Any]:
+    """Return config.json of a directory.
+
+    Raises:
+        ArtifactError: MALFORMED when it is missing or no JSON object.
+    """
+    path = directory / "config.json"
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise _malformed(
+            f"{directory} has no config.json, which says what the tensors are"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise _malformed(f"{path} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise _malformed(f"{path} holds no JSON object")
+    return config
+
+
+def hf_keys(known: Architecture) -> dict[str, str]:
+    """Return for each field of ModelConfig its key in the config.json of an architecture."""
+    return {**_KEYS, **known.keys}
+
+
+def config_from_hf(config: Mapping[str, Any]) -> ModelConfig:
+    """Understand a config.json, old style (`rope_theta`) or new (`rope_parameters`).
+
+    Raises:
+        ArtifactError: UNSUPPORTED for an unknown model type; MALFORMED (G0-CONFIG) when a value is
+            missing or of the wrong kind.
+    """
+    known = architecture(_text(config, "model_type"))
+    keys = hf_keys(known)
+    given = {**known.defaults, **{key: v for key, v in config.items() if v is not None}}
+    num_heads = _whole(given, keys["num_heads"])
+    hidden_size = _whole(given, keys["hidden_size"])
+    rope = _rope(given)
+    eos = given.get(keys["eos_token_id"])
+    return ModelConfig(
+        model_type=known.model_type,
+        hidden_size=hidden_size,
+        num_layers=_whole(given, keys["num_layers"]),
+        num_heads=num_heads,
+        num_kv_heads=_whole(given, keys["num_kv_heads"], num_heads),
+        head_dim=_whole(given, keys["head_dim"], hidden_size // num_heads),
+        intermediate_size=_whole(given, keys["intermediate_size"]),
+        vocab_size=_whole(given, keys["vocab_size"]),
+        max_position_embeddings=_whole(given, keys["max_position_embeddings"]),
+        rms_norm_eps=_number(given, keys["rms_norm_eps"]),
+        rope_theta=rope.theta,
+        rope_scaling=rope.scaling,
+        partial_rotary_factor=rope.partial,
+        local_rope_theta=rope.local_theta,
+        tied=bool(given.get(keys["tied"], False)),
+        hidden_act=given.get(keys["hidden_act"]),
+        sliding_window=given.get(keys["sliding_window"]),
+        attention_bias=bool(given.get(keys["attention_bias"], False)),
+        mlp_bias=bool(given.get(keys["mlp_bias"], False)),
+        bos_token_id=given.get(keys["bos_token_id"]),
+        eos_token_ids=tuple(eos) if isinstance(eos, list) else () if eos is None else (eos,),
+        pad_token_id=given.get(keys["pad_token_id"]),
+        dtype=str(given.get("dtype") or given.get("torch_dtype") or ""),
+        extra={
+            key: value
+            for key, value in config.items()
+            if key not in _BOOKKEEPING and key not in keys.values()
+        },
+    )
+
+
+def config_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """Return the config.json of a model, as transformers 5 writes it."""
+    known = config.architecture
+    keys = hf_keys(known)
+    eos = config.eos_token_ids
+    values: dict[str, Any] = {
+        key: getattr(config, name) for name, key in keys.items() if name != "eos_token_id"
+    }
+    return {
+        "architectures": [known.hf_class],
+        "model_type": known.model_type,
+        **known.fixed,
+        **config.extra,
+        **{key: value for key, value in values.items() if value is not None},
+        **({"eos_token_id": eos[0] if len(eos) == 1 else list(eos)} if eos else {}),
+        **({"dtype": config.dtype} if config.dtype else {}),
+        "rope_parameters": _rope_parameters(config),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Rope:
+    theta: float
+    scaling: Mapping[str, Any] | None
+    partial: float
+    local_theta: float | None
+
+
+def _rope(config: Mapping[str, Any]) -> _Rope:
+    parameters = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(parameters, Mapping):
+        raise _malformed(f"config.json: rope_parameters is {parameters!r}, not an object")
+    local = config.get("rope_local_base_freq")
+    if "full_attention" in parameters:
+        sliding = parameters.get("sliding_attention") or {}
+        local = sliding.get("rope_theta", local)
+        parameters = parameters["full_attention"]
+    theta = parameters.get("rope_theta", config.get("rope_theta", _DEFAULT_ROPE_THETA))
+    partial = parameters.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+    kind = parameters.get("rope_type", parameters.get("type", "default"))
+    scaling = {
+        key: value
+        for key, value in parameters.items()
+        if key not in ("rope_theta", "partial_rotary_factor", "type", "rope_type")
+    }
+    return _Rope(
+        theta=float(theta),
+        scaling=None if kind == "default" else {"rope_type": kind, **scaling},
+        partial=float(partial),
+        local_theta=None if local is None else float(local),
+    )
+
+
+def _rope_parameters(config: ModelConfig) -> dict[str, Any]:
+    full: dict[str, Any] = {"rope_type": "default", **(config.rope_scaling or {})}
+    full["rope_theta"] = config.rope_theta
+    if config.partial_rotary_factor != 1.0:
+        full["partial_rotary_factor"] = config.partial_rotary_factor
+    if config.local_rope_theta is None:
+        return full
+    sliding = {"rope_type": "default", "rope_theta": config.local_rope_theta}
+    return {"full_attention": full, "sliding_attention": sliding}
+
+
+def _text(config: Mapping[str, Any], key: str) -> str:
+    value = config.get(key)
+    if not isinstance(value, str):
+        raise _malformed(f"config.json: {key} is {value!r}, expected a name")
+    return value
+
+
+def _whole(config: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    value = config.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise _malformed(f"config.json: {key} is {value!r}, expected a positive integer")
+    return value
+
+
+def _number(config: Mapping[str, Any], key: str) -> float:
+    value = config.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _malformed(f"config.json: {key} is {value!r}, expected a number")
+    return float(value)
+
+
+def _malformed(message: str) -> ArtifactError:
+    return ArtifactError(ArtifactFault.MALFORMED, message, rule=RULE, where="config.json")

@@ -1,0 +1,170 @@
+"""A model read from any format: configuration, tokenizer, and tensors under one set of names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_aprqa.artifact.config import ModelConfig, config_from_hf, read_hf_config
+from pytest_aprqa.artifact.config_apr import config_from_apr
+from pytest_aprqa.artifact.config_gguf import config_from_gguf
+from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.names import (
+    Naming,
+    TensorSlot,
+    head_and_embedding,
+    naming_of,
+    required_tensors,
+)
+from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
+from pytest_aprqa.artifact.row_order import to_hf_layout
+from pytest_aprqa.artifact.tensor_file import TensorFile
+from pytest_aprqa.artifact.tensor_source import TensorSource
+from pytest_aprqa.artifact.tokenizer import Vocabulary, vocabulary_from_apr, vocabulary_from_gguf
+from pytest_aprqa.artifact.tokenizer_hf import vocabulary_from_hf
+from pytest_aprqa.words import Format
+
+# Buffers old checkpoints carry along; every loader computes them itself.
+_BUFFERS = re.compile(r".*\.(rotary_emb\.inv_freq|attention\.masked_bias|attention\.bias)")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContents:
+    """What a model is, whatever file it lies in.
+
+    Attributes:
+        config: its shape.
+        vocabulary: its tokenizer and template, or None when the files hold none.
+        tensors: under Hugging Face names in Hugging Face row order, in the dtype they are stored
+            in; a tied head is not among them. Their data is read when asked for.
+        name: for people.
+    """
+
+    config: ModelConfig
+    vocabulary: Vocabulary | None
+    tensors: tuple[TensorSource, ...]
+    name: str
+
+
+@contextmanager
+def model_contents(artifact: Artifact) -> Iterator[ModelContents]:
+    """Open an artifact of any format as a model; its tensors may be read inside the block.
+
+    Raises:
+        ArtifactError: MALFORMED when the file contradicts itself or a tensor is missing or has the
+            wrong shape; UNSUPPORTED, naming it, for an unknown architecture, tensor or tokenizer.
+    """
+    with open_tensors(artifact.path) as file:
+        config = read_config(artifact.format, artifact.path, file)
+        yield ModelContents(
+            config=config,
+            vocabulary=read_vocabulary(artifact.format, artifact.path, file, config),
+            tensors=tuple(_tensors(file, config)),
+            name=str(file.metadata.get("general.name") or file.metadata.get("name") or ""),
+        )
+
+
+def read_config(form: Format, path: Path, file: TensorFile) -> ModelConfig:
+    """Return the configuration that goes with an open file.
+
+    Raises:
+        ArtifactError: MALFORMED (G0-CONFIG) or UNSUPPORTED.
+    """
+    if form is Format.SAFETENSORS:
+        return config_from_hf(read_hf_config(path))
+    return config_from_gguf(file) if form is Format.GGUF else config_from_apr(file)
+
+
+def read_vocabulary(
+    form: Format, path: Path, file: TensorFile, config: ModelConfig
+) -> Vocabulary | None:
+    """Return the tokenizer that goes with an open file, or None when there is none.
+
+    Raises:
+        ArtifactError: MALFORMED (G0-TOKENIZER) or UNSUPPORTED.
+    """
+    if form is Format.SAFETENSORS:
+        return vocabulary_from_hf(path, config)
+    metadata: Any = file.metadata
+    return vocabulary_from_gguf(metadata) if form is Format.GGUF else vocabulary_from_apr(metadata)
+
+
+def unexpected_tensors(file: TensorFile, slots: Sequence[TensorSlot]) -> list[str]:
+    """Return the names in a file that the architecture has no place for."""
+    naming = naming_of(file.tensors)
+    expected = {slot.name(naming) for slot in slots}
+    known = (*FACTOR_TENSORS, "lm_head.weight", "output.weight")
+    return [
+        name
+        for name in file.tensors
+        if name not in expected and name not in known and not _BUFFERS.fullmatch(name)
+    ]
+
+
+def _tensors(file: TensorFile, config: ModelConfig) -> Iterator[TensorSource]:
+    naming = naming_of(file.tensors)
+    slots = required_tensors(config)
+    unexpected = unexpected_tensors(file, slots)
+    if unexpected:
+        raise ArtifactError(
+            ArtifactFault.UNSUPPORTED,
+            f"tensor {unexpected[0]!r} has no place in a {config.model_type} model "
+            f"({len(unexpected)} such tensors)",
+            where=unexpected[0],
+        )
+    for slot in slots:
+        yield _tensor(file, config, slot, naming)
+    _refuse_false_tie(file, config, naming)
+
+
+def _tensor(
+    file: TensorFile, config: ModelConfig, slot: TensorSlot, naming: Naming
+) -> TensorSource:
+    name = slot.name(naming)
+    info = file.tensors.get(name)
+    if info is None:
+        raise ArtifactError(
+            ArtifactFault.MALFORMED,
+            f"{file.paths[0].name} has no tensor {name!r}, which a {config.model_type} model of "
+            f"{config.num_layers} layers must have",
+            rule="G0-MISSING-TENSOR",
+            where=name,
+        )
+    if info.shape != slot.shape:
+        raise ArtifactError(
+            ArtifactFault.MALFORMED,
+            f"tensor {name!r} has shape {list(info.shape)}, "
+            f"by the configuration it must be {list(slot.shape)}",
+            rule="F-LAYOUT-CONTRACT-001",
+            where=name,
+        )
+    stored = TensorSource(slot.hf, info.dtype, info.shape, partial(file.raw, name))
+    return to_hf_layout(stored, slot.layout, config) if naming is Naming.GGUF else stored
+
+
+def _refuse_false_tie(file: TensorFile, config: ModelConfig, naming: Naming) -> None:
+    """Refuse a file whose head is called tied and yet differs from the embedding."""
+    pair = head_and_embedding(config.architecture)
+    if not config.tied or pair is None or naming is Naming.GGUF:
+        return
+    head, embedding = pair
+    if head in file.tensors and not _same_bytes(file.raw(head), file.raw(embedding)):
+        raise ArtifactError(
+            ArtifactFault.MALFORMED,
+            f"the embeddings are declared tied, but {head!r} differs from {embedding!r}",
+            rule="F-LAYOUT-CONTRACT-003",
+            where=head,
+        )
+
+
+def _same_bytes(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
+    return bool(np.array_equal(one, other))
