@@ -24,6 +24,8 @@ from pytest_aprqa.artifact.quantize import (
     encode_plain,
     encode_with_gguf,
 )
+from pytest_aprqa.artifact.quantize_k import BLOCK as K_BLOCK
+from pytest_aprqa.artifact.quantize_k import encode_q4_k, encode_q6_k
 from pytest_aprqa.artifact.tensor_file import DType
 
 APR_Q4_BLOCK = 32
@@ -198,6 +200,9 @@ def to_float32(
     return np.ascontiguousarray(values.reshape(rows, -1)[:, :row]).reshape(shape)
 
 
+_K_ENCODERS = {DType.Q4_K: encode_q4_k, DType.Q6_K: encode_q6_k}
+
+
 def from_float32(array: npt.NDArray[np.float32], dtype: DType) -> npt.NDArray[np.uint8]:
     """Encode an array, returning the tensor's data as flat bytes.
 
@@ -217,4 +222,9 @@ def from_float32(array: npt.NDArray[np.float32], dtype: DType) -> npt.NDArray[np
     if dtype in GGUF_ENCODERS:
         nbytes(dtype, array.shape)
         return encode_with_gguf(array, dtype)
+    if dtype in _K_ENCODERS:
+        rows, row = _padded_rows(array.shape)
+        filled = np.zeros((rows, -(-row // K_BLOCK) * K_BLOCK), np.float32)
+        filled[:, :row] = array.reshape(rows, row)
+        return _K_ENCODERS[dtype](filled.reshape(-1, K_BLOCK))
     raise ArtifactError(ArtifactFault.UNSUPPORTED, f"there is no encoder for type {dtype}")

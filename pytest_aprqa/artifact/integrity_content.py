@@ -1,0 +1,118 @@
+"""Whether the contents of the tensors are those of a sound model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from pytest_aprqa.artifact.integrity_contract import DataQuality, Role, data_quality
+from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.tensor_file import TensorFile, TensorInfo
+from pytest_aprqa.artifact.tensor_statistics import (
+    Piece,
+    Statistics,
+    holds_weights,
+    l2_norm,
+    look_at,
+    pieces_of,
+)
+from pytest_aprqa.observation import FileReport, Finding, Severity
+
+_MOST_THREADS = 8
+"""A few threads already read as fast as memory delivers."""
+
+
+def check_contents(tensors: TensorFile) -> FileReport:
+    """Look at every element of every tensor once.
+
+    Returns:
+        What breaks the data-quality contract. A tensor of a type that cannot be decoded gives a
+        warning and is not among the `checked` ones.
+    """
+    contract = data_quality()
+    findings: list[Finding] = []
+    checked = {"tensors": 0, "elements": 0, "bytes": 0}
+    for info, statistics in _statistics(tensors):
+        if statistics is None:
+            findings.append(_not_looked_at(info))
+            continue
+        findings.extend(_judge(tensors, info, statistics, contract))
+        checked["tensors"] += 1
+        checked["elements"] += statistics.elements
+        checked["bytes"] += info.nbytes
+    return FileReport(tuple(findings), checked)
+
+
+def _statistics(tensors: TensorFile) -> Iterator[tuple[TensorInfo, Statistics | None]]:
+    """Yield each tensor that holds weights with its statistics, None where they are not to be had.
+
+    numpy lets other threads run while it works, so pieces of tensors are looked at side by side.
+    """
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    infos = [info for info in tensors.tensors.values() if holds_weights(info.dtype)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="integrity") as pool:
+        pending = [
+            (info, [pool.submit(_try, piece, tensors) for piece in pieces_of(info)])
+            for info in infos
+        ]
+        for info, futures in pending:
+            found: Statistics | None = Statistics()
+            for future in futures:
+                part = future.result()
+                found = None if found is None or part is None else found + part
+            yield info, found
+
+
+def _try(piece: Piece, tensors: TensorFile) -> Statistics | None:
+    try:
+        return look_at(piece, tensors.raw(piece.info.name))
+    except ArtifactError as error:
+        if error.fault is ArtifactFault.UNSUPPORTED:
+            return None
+        raise
+
+
+def _not_looked_at(info: TensorInfo) -> Finding:
+    message = f"{info.name} was not looked at: there is no decoder for {info.dtype}"
+    return Finding("G0-DTYPE", message, Severity.WARNING, _where(info))
+
+
+def _where(info: TensorInfo) -> str:
+    return f"{info.path.name}, tensor {info.name!r}"
+
+
+def _judge(
+    tensors: TensorFile, info: TensorInfo, statistics: Statistics, contract: DataQuality
+) -> Iterator[Finding]:
+    """Yield what the contract says against a tensor; a broken one is not judged further."""
+    role = contract.role_of(info)
+    where = _where(info)
+    count = statistics.elements
+    if statistics.not_finite:
+        message = f"{info.name}: {statistics.not_finite} of {count} values or scales are not finite"
+        yield Finding(contract.finite.rule, message, where=where)
+        return
+    if role is Role.BIAS or not count:
+        return
+    if statistics.peak < contract.distribution.min_l2_norm:
+        norm = l2_norm(info, tensors.raw(info.name))
+        if norm < contract.distribution.min_l2_norm:
+            message = f"{info.name} is empty of content: its L2 norm is {norm:.1e}"
+            yield Finding(contract.distribution.rule, message, where=where)
+            return
+    limit = contract.zeros.weight_max_share
+    if role is Role.EMBEDDING:
+        limit = contract.zeros.embedding_max_share
+    if statistics.zeros > limit * count:
+        message = (
+            f"{info.name}: {statistics.zeros / count:.1%} of its values are zero, over {limit:.0%}"
+        )
+        yield Finding(contract.zeros.rule, message, where=where)
+    if statistics.dead_rows > contract.dead_rows.max_share * statistics.rows:
+        message = f"{info.name}: {statistics.dead_rows} of {statistics.rows} rows are all zero"
+        yield Finding(contract.dead_rows.rule, message, where=where)
+    allowed = role in contract.distribution.constant_allowed
+    if statistics.constant is not None and count > 1 and not allowed:
+        message = f"{info.name}: all {count} values are {statistics.constant:g}"
+        yield Finding(contract.distribution.rule, message, where=where)
