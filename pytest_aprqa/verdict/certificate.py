@@ -54,8 +54,9 @@ class Proof(BaseModel):
         if not self.prompts:
             return "nothing: no prompt was answered and judged"
         held = "" if self.passed_prompts == self.prompts else f" ({self.passed_prompts} everywhere)"
+        prompts = "prompt" if self.prompts == 1 else "prompts"
         return (
-            f"{self.passed_checks}/{self.checks} over {self.prompts} distinct prompts{held}: "
+            f"{self.passed_checks}/{self.checks} over {self.prompts} distinct {prompts}{held}: "
             f"pass rate >= {self.lower_bound:.3f} at 95 %"
         )
 
@@ -171,7 +172,7 @@ def _gap(plan: RunPlan, records: Sequence[Evidence], mqs: Mqs) -> str:
     missing = len(plan.checks) - len(records) + len(without)
     empty = [category for category in mqs.categories if not category.executed]
     if missing:
-        measured = f"{missing} of {len(plan.checks)} checks have no verdict"
+        measured = f"no verdict on {missing} of {len(plan.checks)} checks"
         return f"{measured}: {_commonest_reason(without)}{_empty_categories(empty)}"
     if empty:
         return f"nothing was planned that could be measured{_empty_categories(empty)}"

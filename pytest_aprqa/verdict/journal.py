@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pytest_aprqa.verdict.canonical import canonical_json
 from pytest_aprqa.verdict.evidence import SCHEMA_VERSION, Evidence
@@ -112,7 +112,9 @@ def _parse(line: bytes, where: str) -> RunHeader | _Line | None:
             return _Line.model_validate(content)
         check_schema_version(content, where)
         return RunHeader.model_validate(content)
-    except (UnicodeDecodeError, json.JSONDecodeError, ValidationError):
+    except RecordError:
+        raise
+    except (ValueError, RecursionError):
         return None
 
 

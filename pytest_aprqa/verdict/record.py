@@ -99,7 +99,7 @@ class Run(BaseModel):
         """
         try:
             content = json.loads(text)
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise RecordError(f"{where} is not JSON: {error}") from None
         check_schema_version(content, where)
         try:
