@@ -17,13 +17,11 @@ from pytest_aprqa.engine.llama_cpp_load import (
     require_device,
     server_parameters,
 )
+from pytest_aprqa.engine.llama_cpp_logprobs import LogprobProbe
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
 from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
 from pytest_aprqa.playbook.check import Message
-
-_FORCE = 1e6
-"""Added to the logit of a token to make it the greedy choice; reported probabilities ignore it."""
 
 _FINISH = {"eos": FinishReason.STOP, "word": FinishReason.STOP, "limit": FinishReason.LENGTH}
 
@@ -53,6 +51,7 @@ class LlamaCppDriver:
         meta = self._http.get("/v1/models")["data"][0]["meta"]
         slot_context = properties["default_generation_settings"]["n_ctx"]
         self._context: int = min(meta["n_ctx_train"], slot_context, self._config.context_length)
+        self._probe = LogprobProbe(self._http, meta["n_vocab"])
         self._has_chat_template = has_chat_template(self._config.path)
         return LoadReport(
             engine=f"llama.cpp (xllamacpp {self._xllamacpp.__version__})",
@@ -168,40 +167,33 @@ class LlamaCppDriver:
         seconds = time.monotonic() - started
         answers = sorted(answers, key=lambda answer: int(answer["index"]))
         return [
-            _generation(prompt, answer, seconds)
+            self._generation(prompt, answer, seconds)
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
     def _score(self, ids: list[int], top: int) -> TokenScores:
-        """Feed ever longer prefixes, each one token past what the slot holds already.
-
-        The next token is forced by its logit, so that its own log-probability comes back even when
-        it is not among the most probable; log-probabilities are taken before sampling.
-        """
-        positions = [
-            self._http.post(
-                "/completion",
-                {
-                    "prompt": ids[:end],
-                    "n_predict": 1,
-                    "temperature": 0,
-                    "logit_bias": [[ids[end], _FORCE]],
-                    "n_probs": top,
-                    "id_slot": 0,
-                    "cache_prompt": end > 1,
-                },
-            )["completion_probabilities"][0]
-            for end in range(1, len(ids))
-        ]
-        for position, expected in zip(positions, ids[1:], strict=True):
-            if position["id"] != expected:
-                raise EngineError(Fault.PROTOCOL, f"token {expected} could not be forced")
-        tops = [position["top_logprobs"] for position in positions]
+        entries = self._probe.entries(ids, start=1, top=top)
+        tops = [entry["top_logprobs"][:top] for entry in entries]
         return TokenScores(
             token_ids=tuple(ids),
-            logprobs=tuple(position["logprob"] for position in positions),
-            top_ids=tuple(tuple(entry["id"] for entry in entries) for entries in tops),
-            top_logprobs=tuple(tuple(entry["logprob"] for entry in entries) for entries in tops),
+            logprobs=tuple(entry["logprob"] for entry in entries),
+            top_ids=tuple(tuple(other["id"] for other in others) for others in tops),
+            top_logprobs=tuple(tuple(other["logprob"] for other in others) for others in tops),
+        )
+
+    def _generation(self, prompt: _Prompt, answer: dict[str, Any], seconds: float) -> Generation:
+        entries = answer.get("completion_probabilities", [])
+        if len(entries) < len(answer["tokens"]):
+            ids = prompt.ids + answer["tokens"]
+            entries = self._probe.entries(ids, start=len(prompt.ids), top=2)
+        return Generation(
+            text=answer["content"],
+            finish=_FINISH[answer["stop_type"]],
+            **_token_fields(entries),
+            prompt_token_ids=tuple(prompt.ids),
+            rendered_prompt=prompt.text,
+            seconds=seconds,
+            usage=Usage(answer["tokens_evaluated"], answer["tokens_predicted"]),
         )
 
 
@@ -278,18 +270,6 @@ class _StreamedAnswer:
             streamed_text=text,
             streamed_usage=Usage(len(prompt.ids), self.predicted),
         )
-
-
-def _generation(prompt: _Prompt, answer: dict[str, Any], seconds: float) -> Generation:
-    return Generation(
-        text=answer["content"],
-        finish=_FINISH[answer["stop_type"]],
-        **_token_fields(answer.get("completion_probabilities", [])),
-        prompt_token_ids=tuple(prompt.ids),
-        rendered_prompt=prompt.text,
-        seconds=seconds,
-        usage=Usage(answer["tokens_evaluated"], answer["tokens_predicted"]),
-    )
 
 
 def _token_fields(entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,210 @@
+"""transformers and torch inside an engine's process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from jinja2 import TemplateError
+
+from pytest_aprqa.engine.driver import DriverConfig, refused_context, require_context
+from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
+from pytest_aprqa.engine.transformers_decode import Decoded, Decoding, decode, score
+from pytest_aprqa.engine.transformers_load import (
+    Loaded,
+    eos_ids,
+    load_config,
+    load_tokenizer,
+    load_weights,
+    model_class,
+    require_device,
+)
+from pytest_aprqa.engine.transformers_serve import start_server
+from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
+from pytest_aprqa.playbook.check import Message
+
+_BATCH = 16
+"""Most prompts that are decoded together."""
+
+
+class TransformersDriver:
+    """One model directory in transformers."""
+
+    def __init__(self, config: DriverConfig) -> None:
+        self._config = config
+        self._endpoint: Endpoint | None = None
+        torch.set_num_threads(config.threads)
+
+    def load(self) -> LoadReport:
+        device = require_device(self._config.backend)
+        directory = Path(self._config.path)
+        config = load_config(directory)
+        cls = model_class(config)
+        started = time.monotonic()
+        model = load_weights(cls, directory).to(device).eval()
+        tokenizer = load_tokenizer(directory)
+        seconds = time.monotonic() - started
+        eos = eos_ids(model)
+        # Greedy means greedy: a model's own penalties and samplers stay out, also when it serves.
+        model.generation_config = transformers.GenerationConfig(
+            eos_token_id=sorted(eos) or None, pad_token_id=_pad(tokenizer, eos)
+        )
+        self._loaded = Loaded(model, tokenizer, eos)
+        limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+        self._context = min(limit or self._config.context_length, self._config.context_length)
+        return LoadReport(
+            engine=f"transformers {transformers.__version__}, torch {torch.__version__}",
+            device=str(model.device),
+            dtype=str(model.dtype).removeprefix("torch."),
+            vocab_size=model.get_input_embeddings().weight.shape[0],
+            context_length=self._context,
+            has_chat_template=tokenizer.chat_template is not None,
+            seconds=seconds,
+            threads=torch.get_num_threads(),
+        )
+
+    def generate(self, requests: list[Request]) -> list[Generation]:
+        prompts = [self._prompt(request) for request in requests]
+        answers = {
+            index: _refused(prompt) for index, prompt in enumerate(prompts) if prompt.refusal
+        }
+        for group in _groups(prompts):
+            decoded = self._decode([prompts[index] for index in group], None)
+            for index, one in zip(group, decoded, strict=True):
+                answers[index] = self._generation(prompts[index], one)
+        return [answers[index] for index in range(len(requests))]
+
+    def stream(self, request: Request, cancel_after: int | None) -> Generation:
+        prompt = self._prompt(request)
+        if prompt.refusal:
+            return _refused(prompt)
+        (decoded,) = self._decode([prompt], cancel_after)
+        return self._generation(prompt, decoded, streamed=True)
+
+    def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
+        require_context(sequences, self._context)
+        return [score(self._loaded.model, sequence, top) for sequence in sequences]
+
+    def tokenize(self, texts: list[str], special: bool) -> list[list[int]]:
+        return [self._encode(text, add=False, parse=special) for text in texts]
+
+    def detokenize(self, sequences: list[list[int]]) -> list[str]:
+        return [self._text(sequence, skip_special=False) for sequence in sequences]
+
+    def render(self, messages: list[Message]) -> str:
+        try:
+            return self._render(messages)
+        except TemplateError as error:
+            raise EngineError(Fault.UNSUPPORTED, f"the chat template says: {error}") from error
+
+    def serve(self) -> Endpoint:
+        if self._endpoint is None:
+            self._endpoint = start_server(self._loaded.model, self._loaded.tokenizer)
+        return self._endpoint
+
+    def _render(self, messages: list[Message] | tuple[Message, ...]) -> str:
+        tokenizer = self._loaded.tokenizer
+        if tokenizer.chat_template is None:
+            raise EngineError(Fault.UNSUPPORTED, "the model has no chat template")
+        turns = [{"role": turn.role, "content": turn.content} for turn in messages]
+        return str(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+
+    def _encode(self, text: str, *, add: bool, parse: bool) -> list[int]:
+        encoded = self._loaded.tokenizer(
+            text, add_special_tokens=add, split_special_tokens=not parse
+        )
+        return list(encoded["input_ids"])
+
+    def _text(self, ids: list[int], *, skip_special: bool) -> str:
+        return str(
+            self._loaded.tokenizer.decode(
+                ids, skip_special_tokens=skip_special, clean_up_tokenization_spaces=False
+            )
+        )
+
+    def _prompt(self, request: Request) -> _Prompt:
+        if request.messages is None:
+            text = request.prompt or ""
+            ids = self._encode(text, add=True, parse=request.parse_special)
+        else:
+            try:
+                text = self._render(request.messages)
+            except TemplateError as error:
+                return _Prompt(request, "", [], 0, f"the chat template says: {error}")
+            ids = self._encode(text, add=False, parse=True)
+        room = self._context - len(ids)
+        refusal = "" if ids else "the prompt has no token"
+        if room <= 0:
+            refusal = refused_context(len(ids), self._context)
+        return _Prompt(request, text, ids, min(room, request.max_tokens), refusal)
+
+    def _decode(self, prompts: list[_Prompt], cancel_after: int | None) -> list[Decoded]:
+        request = prompts[0].request
+        eos = self._loaded.eos
+        pad = _pad(self._loaded.tokenizer, eos)
+        how = Decoding(request.temperature, request.seed, eos, pad, cancel_after)
+        limits = [prompt.limit for prompt in prompts]
+        return decode(self._loaded.model, [prompt.ids for prompt in prompts], limits, how)
+
+    def _generation(self, prompt: _Prompt, one: Decoded, *, streamed: bool = False) -> Generation:
+        text = self._text(list(one.token_ids), skip_special=True)
+        usage = Usage(len(prompt.ids), len(one.token_ids))
+        return Generation(
+            text=text,
+            finish=one.finish,
+            token_ids=one.token_ids,
+            logprobs=one.logprobs,
+            runner_up=one.runner_up,
+            prompt_token_ids=tuple(prompt.ids),
+            rendered_prompt=prompt.text,
+            seconds=one.seconds,
+            seconds_to_first_token=one.seconds_to_first_token if streamed else None,
+            usage=usage,
+            streamed_text=text if streamed else None,
+            streamed_usage=usage if streamed else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A request with its prompt as tokens and its limit, or the reason it is declined."""
+
+    request: Request
+    text: str
+    ids: list[int]
+    limit: int
+    refusal: str
+
+
+def _refused(prompt: _Prompt) -> Generation:
+    return Generation(
+        text="",
+        finish=FinishReason.REFUSED,
+        refusal=prompt.refusal,
+        rendered_prompt=prompt.text,
+        prompt_token_ids=tuple(prompt.ids),
+    )
+
+
+def _groups(prompts: list[_Prompt]) -> list[list[int]]:
+    """Return the prompts that are decoded together, by index; a sampled one has a seed of its own."""
+    greedy = [
+        index
+        for index, prompt in enumerate(prompts)
+        if not prompt.refusal and prompt.request.temperature == 0
+    ]
+    sampled = [
+        [index]
+        for index, prompt in enumerate(prompts)
+        if not prompt.refusal and prompt.request.temperature > 0
+    ]
+    return [greedy[start : start + _BATCH] for start in range(0, len(greedy), _BATCH)] + sampled
+
+
+def _pad(tokenizer: transformers.PreTrainedTokenizerBase, eos: frozenset[int]) -> int:
+    """Return a token to pad with; which one does not matter, it is masked."""
+    pad = tokenizer.pad_token_id
+    return int(pad) if pad is not None else min(eos, default=0)

@@ -1,0 +1,144 @@
+"""Loading a model into transformers without letting it invent a single weight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_aprqa.engine.faults import fault_of
+from pytest_aprqa.engine.protocol import EngineError, Fault
+from pytest_aprqa.words import Backend
+
+_UNKNOWN_ARCHITECTURE = re.compile(
+    r"does not recognize this architecture|unrecognized model|unrecognized configuration class"
+    r"|trust_remote_code|should have a `model_type` key",
+    re.IGNORECASE,
+)
+
+_NAMED = 8
+"""How many keys an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to compute, with its tokenizer and its end-of-sequence tokens."""
+
+    model: Any
+    tokenizer: Any
+    eos: frozenset[int]
+
+
+def require_device(backend: Backend) -> str:
+    """Return the torch device of a backend.
+
+    Raises:
+        EngineError: ENVIRONMENT when there is no such device.
+    """
+    import torch
+
+    if backend is Backend.CPU:
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda:0"
+    if torch.backends.mps.is_available():
+        return "mps"
+    raise EngineError(
+        Fault.ENVIRONMENT,
+        f"torch {torch.__version__} sees no GPU; install a build that supports it",
+    )
+
+
+def load_config(directory: Path) -> Any:
+    """Return the configuration of a model directory.
+
+    Raises:
+        EngineError: UNSUPPORTED - an architecture transformers has no code for; LOAD.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _explained(error, f"config.json in {directory}") from error
+
+
+def model_class(config: Any) -> Any:
+    """Return the class that generates text with this configuration.
+
+    Raises:
+        EngineError: UNSUPPORTED - transformers has none.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    try:
+        return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    except KeyError as error:
+        raise EngineError(
+            Fault.UNSUPPORTED, f"transformers generates no text with {config.model_type!r} models"
+        ) from error
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """Return the tokenizer of a model directory; LOAD when it cannot be made."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            directory, trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:  # tokenizers raises bare Exception for a malformed file
+        raise _explained(error, f"the tokenizer in {directory}") from error
+
+
+def load_weights(cls: Any, directory: Path | None, **options: Any) -> Any:
+    """Return the model, made by `from_pretrained`, when every weight came from the file.
+
+    transformers fills what a file lacks with random numbers and only logs it.
+
+    Raises:
+        EngineError: LOAD naming the missing, unexpected or mismatched keys, or in the library's
+            own words; ENVIRONMENT for lack of memory.
+    """
+    try:
+        model, info = cls.from_pretrained(
+            directory,
+            dtype="auto",
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
+        )
+    except Exception as error:  # safetensors, torch and transformers each raise their own
+        raise _explained(error, "the weights") from error
+    for kind in ("missing", "unexpected", "mismatched"):
+        if keys := info[f"{kind}_keys"]:
+            raise EngineError(Fault.LOAD, f"{len(keys)} {kind} keys in the weights: {_names(keys)}")
+    if words := info["error_msgs"]:
+        raise EngineError(Fault.LOAD, f"the weights do not fit the model: {'; '.join(words)}")
+    return model
+
+
+def eos_ids(model: Any) -> frozenset[int]:
+    """Return the tokens that end an answer, of the generation config and the config together."""
+    ids: set[int] = set()
+    for config in (model.generation_config, model.config.get_text_config()):
+        value = getattr(config, "eos_token_id", None)
+        ids.update([value] if isinstance(value, int) else value or ())
+    return frozenset(ids)
+
+
+def _names(keys: Iterable[Any]) -> str:
+    names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in keys)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _explained(error: Exception, what: str) -> EngineError:
+    found = fault_of(error, otherwise=Fault.LOAD)
+    if _UNKNOWN_ARCHITECTURE.search(found.message):
+        return EngineError(Fault.UNSUPPORTED, f"transformers does not know it: {found.message}")
+    return EngineError(found.fault, f"{what}: {found.message}")
