@@ -54,7 +54,7 @@ class Divergence:
     def parting(self, noise_floor: float) -> Parting:
         """Return whether noise of this many nats explains the difference."""
         if self.margin is not None:
-            return Parting.TIE if self.margin <= noise_floor else Parting.FAULT
+            return Parting.TIE if self.margin < noise_floor else Parting.FAULT
         if self.unit is Unit.TOKEN or noise_floor <= 0:
             return Parting.FAULT
         if self.smallest_margin is not None and self.smallest_margin > noise_floor:
@@ -155,7 +155,7 @@ def judge_same_answers(
         first: answers of one side.
         second: answers of the other to the same prompts in the same order.
         between: the two sides, for people ("batch and single").
-        noise_floor: nats; a difference whose margin is at most this is a tie. 0 asks for identity.
+        noise_floor: nats; a difference whose margin is below this is a tie. 0 asks for identity.
         attribution: whose doing a difference is.
 
     Returns:

@@ -248,8 +248,8 @@ def _largest(values: Array, block: int) -> Floats:
     """Return the largest magnitude of each block of each row."""
     if block == 1:
         return np.abs(values).astype(np.float64)
-    grouped = np.abs(values).reshape(len(values), -1, block)
-    return grouped.max(2).astype(np.float64)
+    largest: Floats = np.abs(values).reshape(len(values), -1, block).max(2).astype(np.float64)
+    return largest
 
 
 def _least(block: int) -> float:

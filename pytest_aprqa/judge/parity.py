@@ -1,0 +1,159 @@
+"""COMP: the same question asked over modalities, formats and backends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_aprqa.judge.budget import SAME_WEIGHTS_TIE, Budget
+from pytest_aprqa.judge.divergence import judge_same_answers
+from pytest_aprqa.judge.fidelity import judge_fidelity
+from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
+from pytest_aprqa.observation import Generation, TokenScores
+from pytest_aprqa.words import Attribution, Modality
+
+
+def judge_modalities(
+    *,
+    run: Generation | None,
+    chat: Generation | None,
+    serve: Generation | None,
+    noise_floor: float = SAME_WEIGHTS_TIE,
+) -> Judgement:
+    """Judge whether one rendered prompt gets one answer, whichever way it is asked.
+
+    Args:
+        run: answer to the rendered prompt as raw text; None where the modality does not apply.
+        chat: answer to the messages through the chat template.
+        serve: answer to the messages over HTTP.
+        noise_floor: nats; differences below it are ties.
+    """
+    answers = {Modality.RUN: run, Modality.CHAT: chat, Modality.SERVE: serve}
+    given = [(modality, answer) for modality, answer in answers.items() if answer is not None]
+    if len(given) < 2:
+        return inconclusive(f"Only {len(given)} modalities answered: nothing to compare.")
+    (base_name, base), *others = given
+    judgements = []
+    for name, answer in others:
+        prompts = _judge_prompts(base_name, base, name, answer)
+        judgements.append(
+            prompts
+            or judge_same_answers(
+                [base],
+                [answer],
+                between=f"between {base_name} and {name}",
+                noise_floor=noise_floor,
+                attribution=Attribution.ENGINE,
+            )
+        )
+    return _all_of(judgements)
+
+
+def _judge_prompts(
+    base_name: Modality, base: Generation, name: Modality, answer: Generation
+) -> Judgement | None:
+    """Return a failure when the two modalities fed different tokens."""
+    first, second = base.prompt_token_ids, answer.prompt_token_ids
+    if first is None or second is None or first == second:
+        return None
+    pairs = zip(first, second, strict=False)
+    position = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+    return falsified(
+        f"{base_name} and {name} feed different tokens for the same prompt: {len(first)} against "
+        f"{len(second)}, from token {position} on {list(first[position : position + 4])} against "
+        f"{list(second[position : position + 4])}.",
+        Attribution.ENGINE,
+        {"prompts": 1, "tokens": len(first)},
+        expected="the same prompt tokens",
+    )
+
+
+def _all_of(judgements: Sequence[Judgement]) -> Judgement:
+    """Return the worst of several judgements, or all of them as one."""
+    for judgement in judgements:
+        if judgement.outcome.fails:
+            return judgement
+    for judgement in judgements:
+        if not judgement.outcome.executed:
+            return judgement
+    keys = dict.fromkeys(key for judgement in judgements for key in judgement.compared)
+    compared = {key: sum(j.compared.get(key, 0) for j in judgements) for key in keys}
+    return corroborated(
+        " ".join(judgement.reason for judgement in judgements),
+        compared,
+        expected=judgements[0].expected,
+    )
+
+
+def judge_formats(
+    reference: Sequence[Generation],
+    artifact: Sequence[Generation],
+    *,
+    reference_scores: Sequence[TokenScores] = (),
+    artifact_scores: Sequence[TokenScores] = (),
+    budget: Budget | None = None,
+) -> Judgement:
+    """Judge whether an artifact answers as its reference in another format does.
+
+    Scores decide where there are any, since equality of texts cries wolf at a tie and sleeps
+    through faults; the answers then only say where they part. Without scores the budget's tie
+    margin decides. Without a budget a difference beyond the noise of arithmetic is inconclusive,
+    because nobody said how coarse the weights may be.
+
+    Args:
+        reference: the reference's greedy answers.
+        artifact: the artifact's to the same prompts, in the same order.
+        reference_scores: teacher-forced scores of the reference.
+        artifact_scores: the artifact's over the same tokens.
+        budget: what the artifact may lose.
+
+    Raises:
+        ValueError: the two sides answered or scored different things.
+    """
+    between = "between reference and artifact"
+    answers = judge_same_answers(
+        reference,
+        artifact,
+        between=between,
+        noise_floor=budget.tie_margin if budget else SAME_WEIGHTS_TIE,
+        attribution=Attribution.CONVERSION,
+    )
+    if budget is not None and (reference_scores or artifact_scores):
+        fidelity = judge_fidelity(reference_scores, artifact_scores, budget)
+        return Judgement(
+            fidelity.outcome,
+            f"{fidelity.reason} {answers.reason}" if reference else fidelity.reason,
+            fidelity.compared,
+            fidelity.attribution,
+            fidelity.expected,
+            fidelity.metrics | answers.metrics,
+        )
+    if budget is None and answers.outcome.fails:
+        return inconclusive(
+            f"{answers.reason} Log-probabilities would tell whether this is a fault.",
+            compared=answers.compared,
+            expected=answers.expected,
+            metrics=answers.metrics,
+        )
+    return answers
+
+
+def judge_backends(
+    first: Sequence[Generation],
+    second: Sequence[Generation],
+    *,
+    noise_floor: float = SAME_WEIGHTS_TIE,
+) -> Judgement:
+    """Judge whether two backends answer alike with the same files.
+
+    Args:
+        first: greedy answers on one backend.
+        second: answers on the other to the same prompts, in the same order.
+        noise_floor: nats; differences below it are ties.
+    """
+    return judge_same_answers(
+        first,
+        second,
+        between="between the backends",
+        noise_floor=noise_floor,
+        attribution=Attribution.ENGINE,
+    )
