@@ -1,0 +1,124 @@
+"""Judging an answer: garbage first, then what the oracles say, then whose doing a failure is."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_aprqa.judge.garbage import inspect_text
+from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
+from pytest_aprqa.judge.oracles import Case, OracleAnswer, Ruling, make_oracle
+from pytest_aprqa.observation import FinishReason, Generation
+from pytest_aprqa.playbook.check import Scenario
+from pytest_aprqa.words import Attribution, Outcome
+
+_THINKING = re.compile(r"\A\s*(?:<think>)?.*?</think>", re.DOTALL)
+
+
+def judge_answer(
+    scenario: Scenario, generation: Generation, reference: Generation | None = None
+) -> Judgement:
+    """Judge what a model answered.
+
+    Args:
+        scenario: the question and its oracles; all that apply must say right.
+        generation: the answer.
+        reference: the reference's answer to the same question; it decides whether a wrong answer
+            is the conversion's doing (the reference passes the same judging) or the model's own.
+
+    Returns:
+        Corroborated: no garbage, and every oracle that applies says right. Falsified: garbage, or
+        an oracle says wrong, or the engine declined what the reference answers. Inconclusive: the
+        engine declined, or no oracle applies.
+
+    Raises:
+        OracleError: the scenario names an oracle that does not exist or its configuration is bad.
+    """
+    if generation.finish is FinishReason.REFUSED:
+        return _judge_refusal(generation, reference)
+    compared = _compared(generation)
+    if reason := _garbage(scenario, generation):
+        return falsified(
+            reason,
+            _attribute(scenario, reference),
+            compared,
+            expected="an answer that is not garbage",
+        )
+    answers = _consult(scenario, generation, reference)
+    if not scenario.oracles:
+        return corroborated(
+            "the answer is not garbage; nothing more was asked of it",
+            compared,
+            expected="an answer that is not garbage",
+        )
+    return _conclude(scenario, answers, compared, reference)
+
+
+def _judge_refusal(generation: Generation, reference: Generation | None) -> Judgement:
+    words = generation.refusal or "no reason given"
+    if reference is None or reference.finish is FinishReason.REFUSED:
+        return inconclusive(f"the engine declined the question: {words}", Attribution.ENGINE)
+    return falsified(
+        f"the engine declined what the reference answers: {words}",
+        Attribution.CONVERSION,
+        {"prompts": 1},
+        expected="an answer, as the reference gives one",
+    )
+
+
+def _conclude(
+    scenario: Scenario,
+    answers: list[OracleAnswer],
+    compared: dict[str, int],
+    reference: Generation | None,
+) -> Judgement:
+    applying = [answer for answer in answers if answer.ruling is not Ruling.NOT_APPLICABLE]
+    compared = {**compared, "oracles": len(applying)}
+    expected = " and ".join(a.expected for a in applying if a.expected) or None
+    if not applying:
+        reasons = "; ".join(answer.reason for answer in answers)
+        return inconclusive(f"no oracle applies: {reasons}", compared=compared)
+    wrongs = [answer.reason for answer in applying if answer.ruling is Ruling.WRONG]
+    if wrongs:
+        return falsified(
+            "; ".join(wrongs), _attribute(scenario, reference), compared, expected=expected
+        )
+    return corroborated("; ".join(a.reason for a in applying), compared, expected=expected)
+
+
+def _consult(
+    scenario: Scenario, generation: Generation, reference: Generation | None
+) -> list[OracleAnswer]:
+    case = Case(
+        scenario=scenario,
+        answer=without_thinking(generation.text),
+        finish=generation.finish,
+        generation=generation,
+        reference=reference,
+    )
+    return [make_oracle(spec.type, spec.config).judge(case) for spec in scenario.oracles]
+
+
+def _attribute(scenario: Scenario, reference: Generation | None) -> Attribution:
+    """Say whose doing a wrong answer is: the conversion's when the reference passes."""
+    if reference is None:
+        return Attribution.MODEL
+    passes = judge_answer(scenario, reference, reference).outcome is Outcome.CORROBORATED
+    return Attribution.CONVERSION if passes else Attribution.MODEL
+
+
+def _garbage(scenario: Scenario, generation: Generation) -> str:
+    prompt = generation.rendered_prompt or scenario.prompt
+    report = inspect_text(generation.text, finish=generation.finish, prompt=prompt)
+    return "; ".join(report.reasons)
+
+
+def _compared(generation: Generation) -> dict[str, int]:
+    tokens = len(generation.token_ids) if generation.token_ids is not None else None
+    if tokens is None and generation.usage is not None:
+        tokens = generation.usage.completion_tokens
+    return {"prompts": 1} if tokens is None else {"prompts": 1, "tokens": tokens}
+
+
+def without_thinking(text: str) -> str:
+    """Return the answer after a reasoning model's `<think>...</think>`; text without one as it is."""
+    return _THINKING.sub("", text, count=1)

@@ -1,0 +1,103 @@
+"""Repetition: a text that goes round in a loop, or has almost nothing in it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+
+LONGEST_UNIT = 160  # characters of a loop that are recognised
+_LOOP = re.compile(rf"(.{{1,{LONGEST_UNIT}}}?)\1{{3,}}", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_]+")
+
+# A loop is garbage when it is most of the text, or long in itself.
+LOOP_SHARE = 0.6
+LOOP_REPEATS = 4
+LOOP_CHARACTERS = 14
+LONG_LOOP_REPEATS = 8
+LONG_LOOP_CHARACTERS = 60
+# Figures and rules repeat in sound text ("0.3333333333", "-----"); these must fill it.
+PLAIN_SHARE = 0.9
+PLAIN_CHARACTERS = 40
+
+FEW_CHARACTERS = 3  # different ones in a text of at least
+FEW_CHARACTERS_LENGTH = 16
+FEW_WORDS_LENGTH = 20  # words of a text whose variety means something
+FEW_WORDS_SHARE = 0.5  # of one word
+FEW_WORDS_VARIETY = 0.15  # different words to words
+
+COMPRESSED_LENGTH = 400  # bytes of a text whose compression means something
+COMPRESSED_RATIO = 0.13
+
+
+def find_repetition(text: str, prompt: str = "") -> str | None:
+    """Return how the text repeats itself, or None. Loops that stand in the prompt are excused."""
+    stripped = text.strip()
+    return (
+        _loop(stripped, prompt)
+        or _few_characters(stripped)
+        or _few_words(stripped)
+        or _compresses(stripped)
+    )
+
+
+def _loop(text: str, prompt: str) -> str | None:
+    for match in _LOOP.finditer(text):
+        unit, run = match.group(1), match.group()
+        if run in prompt or not unit.strip():
+            continue
+        repeats, size = len(run) // len(unit), len("".join(run.split()))
+        share = size / len("".join(text.split()))
+        if _is_plain(unit):
+            garbage = share >= PLAIN_SHARE and size >= PLAIN_CHARACTERS
+        elif share >= LOOP_SHARE:
+            garbage = repeats >= LOOP_REPEATS and size >= _least_size(unit)
+        else:
+            garbage = repeats >= LONG_LOOP_REPEATS and size >= LONG_LOOP_CHARACTERS
+        if garbage:
+            return f"{_short(unit)} is repeated {repeats} times"
+    return None
+
+
+def _least_size(unit: str) -> int:
+    """Short units need more of them: "ha ha ha ha" is a laugh, "ak ak ak ak ak ak" is not."""
+    return LOOP_CHARACTERS if len(unit.strip()) > 3 else 12
+
+
+def _is_plain(unit: str) -> bool:
+    """Whether a unit has no letters: figures, rules, dots."""
+    return not any(character.isalpha() for character in unit)
+
+
+def _few_characters(text: str) -> str | None:
+    characters = "".join(text.split())
+    distinct = set(characters)
+    if len(characters) < FEW_CHARACTERS_LENGTH or len(distinct) > FEW_CHARACTERS:
+        return None
+    if characters.isdigit() or distinct <= set(".-/|") or distinct <= set("=-~_*+#|:"):
+        return None  # binary and other figures; Morse code, rules
+    return f"{len(characters)} characters, only {len(distinct)} different ones"
+
+
+def _few_words(text: str) -> str | None:
+    words = _WORD.findall(text.casefold())
+    if len(words) < FEW_WORDS_LENGTH:
+        return None
+    word, count = Counter(words).most_common(1)[0]
+    if count / len(words) >= FEW_WORDS_SHARE:
+        return f"{word!r} is {count} of {len(words)} words"
+    if len(set(words)) / len(words) < FEW_WORDS_VARIETY:
+        return f"{len(words)} words, only {len(set(words))} different ones"
+    return None
+
+
+def _compresses(text: str) -> str | None:
+    data = text.encode(errors="replace")
+    if len(data) < COMPRESSED_LENGTH:
+        return None
+    ratio = len(zlib.compress(data, 9)) / len(data)
+    return f"it compresses to {ratio:.0%}" if ratio < COMPRESSED_RATIO else None
+
+
+def _short(text: str, most: int = 40) -> str:
+    return repr(text if len(text) <= most else text[:most] + "…")

@@ -1,0 +1,74 @@
+"""The oracle for sums: is the value the answer states the right one?"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from pydantic import Field
+
+from pytest_aprqa.judge.oracles.arithmetic.lexer import tokenize
+from pytest_aprqa.judge.oracles.arithmetic.question import read_question
+from pytest_aprqa.judge.oracles.arithmetic.stated import Stated, find_stated
+from pytest_aprqa.judge.oracles.oracle import (
+    Case,
+    Oracle,
+    OracleAnswer,
+    not_applicable,
+    right,
+    wrong,
+)
+
+MOST_CHARACTERS = 4_000  # of a prompt or an answer that are read
+ROUNDED_DECIMALS = 2  # "3.33" answers 10/3; "3" and "3.3" do not
+
+
+class Arithmetic(Oracle):
+    """The answer states the value of the sum that the prompt asks for.
+
+    Sums are computed exactly. What counts is the value the answer states as its answer: "12" does
+    not hold a 2, and "2+2=5, 4 is wrong" states 5. A value that is no finite decimal may be rounded
+    or cut off at two decimals or more.
+    """
+
+    tolerance: float = Field(
+        default=0.0, ge=0.0, allow_inf_nan=False, description="Largest absolute difference accepted"
+    )
+
+    def judge(self, case: Case) -> OracleAnswer:
+        """Compute the sum and compare the stated value."""
+        question = read_question(case.scenario.prompt[:MOST_CHARACTERS])
+        if question is None:
+            return not_applicable("the prompt asks for no single sum")
+        if question.value is None:
+            return not_applicable("the sum in the prompt has no value")
+        expected = _written(question.value)
+        stated = find_stated(tokenize(case.answer[:MOST_CHARACTERS]), question)
+        if stated is None:
+            return wrong(f"no value is stated as the answer; {expected} is right", expected)
+        if stated.value is None:
+            return wrong(f"the answer is undecided: {stated.text}; {expected} is right", expected)
+        if self._agrees(stated, stated.value, question.value):
+            return right(f"the stated value {stated.text} is right", expected)
+        return wrong(f"the stated value is {stated.text}; {expected} is right", expected)
+
+    def _agrees(self, stated: Stated, value: Fraction, exact: Fraction) -> bool:
+        difference = abs(value - exact)
+        if difference <= Fraction(self.tolerance):
+            return True
+        if _is_finite_decimal(exact) or (stated.decimals or 0) < ROUNDED_DECIMALS:
+            return False
+        return difference < Fraction(1, 10 ** (stated.decimals or 0))
+
+
+def _is_finite_decimal(value: Fraction) -> bool:
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
+
+
+def _written(value: Fraction) -> str:
+    if value.denominator == 1:
+        return str(value.numerator)
+    return f"{float(value):.10g}" if _is_finite_decimal(value) else f"{value} ({float(value):.6g})"

@@ -1,0 +1,139 @@
+"""Prompts and answers as tokens: numbers, operators, and the words that matter around them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from fractions import Fraction
+
+from pytest_aprqa.judge.oracles.arithmetic.number_words import read_number
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    NUMBER = auto()
+    OPERATOR = auto()
+    OPEN = auto()
+    CLOSE = auto()
+    EQUALS = auto()
+    WORD = auto()
+    COMMA = auto()
+    END = auto()  # of a sentence or line
+    MARK = auto()  # any other character
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token.
+
+    Attributes:
+        kind: what it is.
+        text: lower-case; operators are one of + - * / ^ %.
+        value: of a number.
+        decimals: digits after the point of a number in digits; None for one in words.
+    """
+
+    kind: Kind
+    text: str
+    value: Fraction | None = None
+    decimals: int | None = None
+
+
+# What people write for the signs, brought to one spelling before the text is cut into tokens.
+_SPELLINGS: tuple[tuple[str, str], ...] = (
+    (r"\\(?:times|cdot)\b", " * "),
+    (r"\\div\b", " / "),
+    (r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r" (\1)/(\2) "),
+    (r"\\boxed\s*\{([^{}]*)\}", r" = \1 "),
+    (r"\\(?:text|mathrm|mathbf)\s*\{([^{}]*)\}", r" \1 "),
+    (r"\\[()\[\],;!]|\$", " "),
+    (r"(?<=[\d)])\s*\*\*\s*(?=[\d(])", " ^ "),  # elsewhere ** is bold type
+    (r"\*\*|__|`", " "),
+    (r"(?<=[\d)])\s*[xX](?=\s*[\d(])", " * "),
+    (r"[×✕✖·⋅∙]", "*"),
+    (r"÷", "/"),
+    (r"−|(?<=\s)[–—](?=\s*\d)", "-"),
+    (r"[‘’]", "'"),
+    (r"(?<=\d)\s*(?:%|percent)\s+of\s+", " /100 * "),
+    (r"(?i)\b(?:divided\s+by|over)\b", " / "),
+    (r"(?i)\b(?:multiplied\s+by|times)\b", " * "),
+    (r"(?i)\b(?:raised\s+)?to\s+the\s+power\s+(?:of\b)?", " ^ "),
+    (r"(?i)\bplus\b", " + "),
+    (r"(?i)\bminus\b|\bnegative\b(?=\s+\w)", " - "),
+    (r"(?i)\bmod(?:ulo)?\b", " % "),
+    (r"(?i)\b(?:is|are|be)\s+(?:exactly\s+)?equal\s+to\b|\bequals?(?:\s+to)?\b", " = "),
+    (r"(?i)\b(\w+)n't\b", r"\1 not "),
+    (r"(?i)\bcannot\b", "can not "),
+    (r"(?i)\b(it|that|this|what|answer|result|sum|here)'s\b", r"\1 is "),
+)
+_SPELLINGS_COMPILED = tuple((re.compile(pattern), new) for pattern, new in _SPELLINGS)
+
+_DATE = r"\d{2,4}(?P<sep>[-/.])\d{1,2}(?P=sep)\d{2,4}"
+_NUMERAL = (
+    r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[\u00a0\u202f\u2009]\d{3})+|(?!0\d)\d+)(?:\.\d+)?|\.\d+"
+)
+_TOKEN = re.compile(
+    rf"""
+    (?P<word>{_DATE}(?![\w])|\d+:\d+(?::\d+)*)
+  | (?P<number>(?<![\w.])(?:{_NUMERAL})(?![^\W_]|_|[.,:]?\d))
+  | (?P<blob>(?=\S*\d)[\w.]*\w)
+  | (?P<name>[^\W\d_]+(?:'[a-z]+)?)
+  | (?P<operator>[-+*/^%])
+  | (?P<open>\()|(?P<close>\))
+  | (?P<equals>==?|≈|≃|≅)
+  | (?P<comma>,)
+  | (?P<end>[.!?;]+|\n+)
+  | (?P<mark>->|→|=>|\S)
+    """,
+    re.VERBOSE,
+)
+_LIST_MARKER = re.compile(r"(?m)^[ \t]*(\d+)[.)][ \t]+(?=\S)")
+_BULLET = re.compile(r"(?m)^[ \t]*[-*+•][ \t]+(?=\S)")
+
+
+def tokenize(text: str) -> list[Token]:
+    """Cut a text into tokens. Numbers glued to letters ("23724ms", "v2", "GPT4") are words."""
+    text = _without_list_markers(text)
+    for pattern, new in _SPELLINGS_COMPILED:
+        text = pattern.sub(new, text)
+    return _join_number_words([_token(match) for match in _TOKEN.finditer(text)])
+
+
+def _without_list_markers(text: str) -> str:
+    """Drop bullets, and 1. 2. 3. at the beginning of lines; a lone "4." is an answer."""
+    markers = [int(match.group(1)) for match in _LIST_MARKER.finditer(text)]
+    if len(markers) > 1 and markers == list(range(1, len(markers) + 1)):
+        text = _LIST_MARKER.sub("", text)
+    return _BULLET.sub("", text)
+
+
+def _token(match: re.Match[str]) -> Token:
+    group, text = match.lastgroup or "mark", match.group().lower()
+    if group == "sep":
+        group = "word"
+    if group == "number":
+        digits = re.sub(r"[,\u00a0\u202f\u2009]", "", text)
+        return Token(Kind.NUMBER, text, Fraction(digits), len(digits.partition(".")[2]))
+    kind = {"name": Kind.WORD, "blob": Kind.WORD}.get(group) or Kind[group.upper()]
+    return Token(kind, text)
+
+
+def _join_number_words(tokens: list[Token]) -> list[Token]:
+    """Make one number of "forty-two"."""
+    joined: list[Token] = []
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        words = [t.text for t in tokens[position : position + 24]]
+        found = read_number(words) if token.kind is Kind.WORD else None
+        if found is None:
+            joined.append(token)
+            position += 1
+            continue
+        value, taken = found
+        text = " ".join(words[:taken])
+        joined.append(Token(Kind.NUMBER, text, value))
+        position += taken
+    return joined

@@ -1,0 +1,87 @@
+"""Numbers written as English words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+_UNIT_WORDS = """
+zero one two three four five six seven eight nine ten
+eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
+"""
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_UNITS = {word: value for value, word in enumerate(_UNIT_WORDS.split())}
+_TENS = {word: 10 * value for value, word in enumerate(_TEN_WORDS.split(), start=2)}
+_SCALES = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
+_POINT, _AND, _HYPHEN = "point", "and", "-"
+
+
+def read_number(words: Sequence[str]) -> tuple[Fraction, int] | None:
+    """Read a number from the beginning of a list of words.
+
+    Args:
+        words: lower-case words and hyphens, for instance ["forty", "-", "two", "apples"].
+
+    Returns:
+        The value and how many words it took ((42, 3) there), or None when the list does not begin
+        with a number.
+    """
+    whole, taken = _whole(words)
+    if taken == 0:
+        return None
+    decimals = _decimals(words[taken:])
+    if not decimals:
+        return Fraction(whole), taken
+    value = Fraction(whole) + Fraction(int(decimals), 10 ** len(decimals))
+    return value, taken + 1 + len(decimals)
+
+
+def _whole(words: Sequence[str]) -> tuple[int, int]:
+    total = group = taken = 0
+    room = (
+        _SCALES["trillion"] * 1000
+    )  # what may still follow must be smaller than what stood before
+    for position, word in enumerate(words):
+        if word in _SCALES and taken:
+            scale = _SCALES[word]
+            if scale == _SCALES["hundred"]:
+                group *= scale
+            else:
+                total, group = total + group * scale, 0
+            room = scale
+        elif (value := _UNITS.get(word, _TENS.get(word))) is not None and value < room:
+            group += value
+            room = 10 if word in _TENS else 1
+        elif not (taken and word in (_AND, _HYPHEN) and _continues(word, words, position, room)):
+            break
+        else:
+            continue
+        taken = position + 1
+    return total + group, taken
+
+
+def _continues(joint: str, words: Sequence[str], position: int, room: int) -> bool:
+    """Whether "and" or a hyphen joins two parts of one number: "forty-two", not "two and two"."""
+    if position + 1 >= len(words):
+        return False
+    after = words[position + 1]
+    value = _UNITS.get(after, _TENS.get(after))
+    least = _SCALES["hundred"] if joint == _AND else 10
+    return value is not None and value < room and (room >= least)
+
+
+def _decimals(words: Sequence[str]) -> str:
+    if not words or words[0] != _POINT:
+        return ""
+    digits = ""
+    for word in words[1:]:
+        if _UNITS.get(word, 10) > 9:
+            break
+        digits += str(_UNITS[word])
+    return digits

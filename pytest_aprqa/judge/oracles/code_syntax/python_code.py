@@ -1,0 +1,86 @@
+"""Python, by its own parser."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+import warnings
+
+from pytest_aprqa.judge.oracles.code_syntax.syntax import Source, Syntax, Verdict
+
+# PyCF_ALLOW_INCOMPLETE_INPUT, by which the interactive prompt knows to ask for another line.
+_ALLOW_INCOMPLETE_INPUT = 0x4000
+MOST_CHARACTERS = 100_000
+
+
+def parse(source: Source) -> Verdict:
+    """Parse, allowing an unfinished last statement when the answer was cut off."""
+    text = textwrap.dedent(source.text)[:MOST_CHARACTERS]
+    error = _syntax_error(text)
+    if error is None:
+        return _with_substance(text, source)
+    if not source.cut_off:
+        return Verdict(Syntax.INVALID, f"line {error.lineno}: {error.msg}")
+    whole_lines = text.rpartition("\n")[0] + "\n"  # the cut may be in the middle of a token
+    for kept in (text, whole_lines):
+        error = _syntax_error(kept)
+        if error is None or _is_incomplete(kept):
+            return _with_substance(_longest_complete(kept), source)
+    assert error is not None
+    return Verdict(Syntax.INVALID, f"line {error.lineno}: {error.msg}")
+
+
+def _syntax_error(text: str, flags: int = ast.PyCF_ONLY_AST) -> SyntaxError | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # "\d" in a string is not our concern
+        try:
+            compile(text, "<answer>", "exec", flags, dont_inherit=True)
+        except SyntaxError as error:
+            return error
+        except (ValueError, RecursionError, MemoryError) as error:  # null bytes, deep nesting
+            return SyntaxError(str(error) or type(error).__name__)
+    return None
+
+
+def _is_incomplete(text: str) -> bool:
+    """Whether the only thing wrong is that the text ends too early."""
+    error = _syntax_error(text, ast.PyCF_ONLY_AST | _ALLOW_INCOMPLETE_INPUT)
+    return error is not None and error.msg == "incomplete input"
+
+
+def _longest_complete(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    for count in range(len(lines), 0, -1):
+        kept = "".join(lines[:count])
+        if _syntax_error(kept) is None:
+            return kept
+    return ""
+
+
+def _with_substance(text: str, source: Source) -> Verdict:
+    """Prose such as "hello" parses as Python too; ask for a statement that does something."""
+    given = _statements(textwrap.dedent(source.stem)) if source.stem else 0
+    written = _statements(text) - given
+    if written > 0:
+        return Verdict(Syntax.VALID, f"{written} Python statements parse")
+    if source.cut_off:
+        return Verdict(Syntax.UNKNOWN, "the answer was cut off before its first statement ended")
+    return Verdict(Syntax.INVALID, "the answer holds no Python statement")
+
+
+def _statements(text: str) -> int:
+    """Count statements that do something; of a stem that ends in a header, the header too."""
+    if _syntax_error(text) is not None:
+        text = text.rstrip() + "\n    ...\n" if not text.rstrip().endswith("...") else text
+    if _syntax_error(text) is not None:
+        return 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        tree = ast.parse(text)
+    return sum(isinstance(node, ast.stmt) and not _is_idle(node) for node in ast.walk(tree))
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(
+        node.value, ast.Name | ast.Constant | ast.Tuple | ast.UnaryOp
+    )
