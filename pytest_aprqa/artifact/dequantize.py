@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ Kernel = Callable[[Bytes, Floats], None]
 
 _CHUNK_ELEMENTS = 1 << 16
 _LOW_NIBBLES = np.uint64(0x0F0F0F0F0F0F0F0F)
+_PAIRS = np.uint64(0x3030303030303030)
 _FOUR = np.uint64(4)
 _SMALLEST_NORMAL_HALF = np.float32(2.0**-14)
 
@@ -121,7 +123,8 @@ def decode_apr_q8(raw: Bytes) -> Floats:
 
 def apr_q4_scales(raw: Bytes) -> Floats:
     """Return the scales of APR_Q4 data as stored, one per block."""
-    return _halves(raw.reshape(-1, 18), 0)
+    scales: Floats = raw.view(_APR_Q4)["d"].astype(np.float32)
+    return scales
 
 
 def decode_apr_q4(raw: Bytes) -> Floats:
@@ -129,52 +132,76 @@ def decode_apr_q4(raw: Bytes) -> Floats:
 
     A scale that is NaN, infinite or subnormal counts as 0, as upstream's reader has it.
     """
-    blocks = raw.reshape(-1, 18)
     scales = apr_q4_scales(raw)
     scales[~(np.isfinite(scales) & (np.abs(scales) >= _SMALLEST_NORMAL_HALF))] = 0
-    nibbles = np.empty((len(blocks), 16, 2), np.uint8)
-    np.bitwise_and(blocks[:, 2:], 15, out=nibbles[:, :, 0])
-    np.right_shift(blocks[:, 2:], 4, out=nibbles[:, :, 1])
+    packed = raw.view(_APR_Q4)["quants"].reshape(-1, 16)
+    nibbles = np.empty((len(packed), 16, 2), np.uint8)
+    np.bitwise_and(packed, 15, out=nibbles[:, :, 0])
+    np.right_shift(packed, 4, out=nibbles[:, :, 1])
     nibbles -= 8
     values = nibbles.view(np.int8).reshape(-1, 32).astype(np.float32)
     values *= scales[:, None]
     return values.reshape(-1)
 
 
-def _halves(blocks: Bytes, at: int) -> Floats:
-    """Return the float16 at byte `at` of each block as float32."""
-    return np.ascontiguousarray(blocks[:, at : at + 2]).view(np.float16)[:, 0].astype(np.float32)
+# Blocks as records. Bytes that are worked on as a whole are "V" fields: numpy copies them at once.
+_APR_Q4 = np.dtype([("d", "<f2"), ("quants", "u1", 16)])
+_Q4_0 = np.dtype([("d", "<f2"), ("quants", "V16")])
+_Q4_1 = np.dtype([("d", "<f2"), ("m", "<f2"), ("quants", "V16")])
+_Q8_0 = np.dtype([("d", "<f2"), ("quants", "V32")])
+_Q4_K = np.dtype([("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("quants", "V128")])
+_Q6_K = np.dtype([("low", "V128"), ("high", "V64"), ("scales", "i1", 16), ("d", "<f2")])
 
 
-def _nibbles(blocks: Bytes, at: int) -> Bytes:
-    """Unpack 16 bytes at `at` of each block: the low nibbles first, then the high ones."""
-    packed = np.ascontiguousarray(blocks[:, at : at + 16]).view(np.uint64)
-    nibbles = np.empty((len(blocks), 4), np.uint64)
-    np.bitwise_and(packed, _LOW_NIBBLES, out=nibbles[:, :2])
+def _words(field: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """Return a "V" field of all blocks as a new flat array of 64-bit words, in order."""
+    return np.ascontiguousarray(field.reshape(-1)).view(np.uint64)
+
+
+def _nibbles(packed: npt.NDArray[np.uint64], group: str) -> npt.NDArray[np.uint8]:
+    """Unpack nibbles group by group: the low ones of a group, then its high ones.
+
+    Args:
+        packed: the bytes as words; overwritten.
+        group: the bytes of one group as a "V" type, for instance "V16".
+    """
+    nibbles = np.empty((packed.nbytes // np.dtype(group).itemsize, 2), group)
+    nibbles[:, 0] = (packed & _LOW_NIBBLES).view(group)
     packed >>= _FOUR
-    np.bitwise_and(packed, _LOW_NIBBLES, out=nibbles[:, 2:])
-    return nibbles.view(np.uint8)
+    packed &= _LOW_NIBBLES
+    nibbles[:, 1] = packed.view(group)
+    return nibbles.view(np.uint8).reshape(-1)
+
+
+def _scaled(values: Floats, quants: npt.NDArray[np.integer[Any]], scales: Floats) -> Floats:
+    """Write quants times scales to `values`; return them with one row per scale."""
+    values.reshape(-1)[...] = quants.reshape(-1)
+    groups = values.reshape(scales.size, -1)
+    groups *= scales.reshape(-1, 1)
+    return groups
 
 
 def _q4_0(blocks: Bytes, values: Floats) -> None:
-    """Values d * (q - 8); d float16, then 16 bytes with elements i and i + 16 in byte i."""
-    quants = _nibbles(blocks, 2)
+    """Values d * (q - 8); elements i and i + 16 in byte i."""
+    fields = blocks.view(_Q4_0)
+    quants = _nibbles(_words(fields["quants"]), "V16")
     quants -= 8
-    values[...] = quants.view(np.int8)
-    values *= _halves(blocks, 0)[:, None]
+    _scaled(values, quants.view(np.int8), fields["d"].astype(np.float32))
 
 
 def _q4_1(blocks: Bytes, values: Floats) -> None:
-    """Values d * q + m; d and m float16, then nibbles as in Q4_0."""
-    values[...] = _nibbles(blocks, 4)
-    values *= _halves(blocks, 0)[:, None]
-    values += _halves(blocks, 2)[:, None]
+    """Values d * q + m; nibbles as in Q4_0."""
+    fields = blocks.view(_Q4_1)
+    quants = _nibbles(_words(fields["quants"]), "V16")
+    groups = _scaled(values, quants, fields["d"].astype(np.float32))
+    groups += fields["m"].astype(np.float32)
 
 
 def _q8_0(blocks: Bytes, values: Floats) -> None:
-    """Values d * q; d float16, then 32 signed bytes."""
-    values[...] = blocks[:, 2:].view(np.int8)
-    values *= _halves(blocks, 0)[:, None]
+    """Values d * q."""
+    fields = blocks.view(_Q8_0)
+    quants = np.ascontiguousarray(fields["quants"]).view(np.int8)
+    _scaled(values, quants, fields["d"].astype(np.float32))
 
 
 def unpack_q4_k_scales(packed: Bytes) -> tuple[Bytes, Bytes]:
@@ -188,49 +215,32 @@ def unpack_q4_k_scales(packed: Bytes) -> tuple[Bytes, Bytes]:
 def _q4_k(blocks: Bytes, values: Floats) -> None:
     """Values d * scale * q - dmin * minimum, in eight sub-blocks of 32.
 
-    d, dmin float16, 12 bytes of scales, then 4 x 32 bytes: sub-block 2c in the low nibbles of the
-    c-th 32 bytes, 2c + 1 in the high ones.
+    Sub-block 2c lies in the low nibbles of the c-th 32 bytes, 2c + 1 in the high ones.
     """
-    scales, minima = unpack_q4_k_scales(blocks[:, 4:16])
-    factors = _halves(blocks, 0)[:, None] * scales
-    offsets = _halves(blocks, 2)[:, None] * minima
-    packed = np.ascontiguousarray(blocks[:, 16:]).view(np.uint64).reshape(-1, 4, 4)
-    nibbles = np.empty((len(blocks), 4, 2, 4), np.uint64)
-    np.bitwise_and(packed, _LOW_NIBBLES, out=nibbles[:, :, 0])
-    packed >>= _FOUR
-    np.bitwise_and(packed, _LOW_NIBBLES, out=nibbles[:, :, 1])
-    values[...] = nibbles.view(np.uint8).reshape(-1, 256)
-    groups = values.reshape(-1, 32)
-    groups *= factors.reshape(-1, 1)
-    groups -= offsets.reshape(-1, 1)
+    fields = blocks.view(_Q4_K)
+    scales, minima = unpack_q4_k_scales(fields["scales"][:, 0])
+    quants = _nibbles(_words(fields["quants"]), "V32")
+    groups = _scaled(values, quants, fields["d"].astype(np.float32) * scales)
+    groups -= (fields["dmin"].astype(np.float32) * minima).reshape(-1, 1)
 
 
 def _q6_k(blocks: Bytes, values: Floats) -> None:
     """Values d * scale * (q - 32), in sixteen sub-blocks of 16.
 
-    128 bytes of low nibbles, 64 bytes of high bit pairs, 16 signed scales, d float16 last.
+    Each half of a block is four quarters of 32: the low nibbles of 64 bytes, then the high ones;
+    the upper two bits of quarter k are bits 2k and 2k + 1 of 32 bytes that the quarters share.
     """
-    low = np.ascontiguousarray(blocks[:, :128]).view(np.uint64).reshape(-1, 2, 2, 4)
-    high = np.ascontiguousarray(blocks[:, 128:192]).view(np.uint64).reshape(-1, 2, 4)
-    quants = np.empty((len(blocks), 2, 2, 2, 4), np.uint64)
-    np.bitwise_and(low, _LOW_NIBBLES, out=quants[:, :, 0])
-    low >>= _FOUR
-    np.bitwise_and(low, _LOW_NIBBLES, out=quants[:, :, 1])
-    quarters = quants.reshape(-1, 2, 4, 4)
-    for quarter, mask in enumerate(_HIGH_PAIRS):
-        pairs = high & mask
-        shift = np.uint64(abs(4 - 2 * quarter))
-        quarters[:, :, quarter] |= pairs << shift if quarter < 2 else pairs >> shift
-    signed = quants.view(np.int8).reshape(-1, 256)
+    fields = blocks.view(_Q6_K)
+    quants = _nibbles(_words(fields["low"]), "V64").view(np.uint64).reshape(-1, 4, 4)
+    high = _words(fields["high"]).reshape(-1, 4)
+    for quarter in range(4):
+        shift = 4 - 2 * quarter
+        pairs = high << np.uint64(shift) if shift >= 0 else high >> np.uint64(-shift)
+        quants[:, quarter] |= pairs & _PAIRS
+    signed = quants.view(np.int8)
     signed -= 32
-    values[...] = signed
-    factors = _halves(blocks, 208)[:, None] * blocks[:, 192:208].view(np.int8)
-    groups = values.reshape(-1, 16)
-    groups *= factors.reshape(-1, 1)
+    _scaled(values, signed, fields["d"].astype(np.float32) * fields["scales"][:, 0])
 
-
-_HIGH_PAIRS = tuple(np.uint64(0x0303030303030303 << 2 * quarter) for quarter in range(4))
-"""Masks of the bit pair that each quarter of half a Q6_K block takes from its 32 bytes."""
 
 _KERNELS: dict[DType, Kernel] = {
     DType.Q4_0: _q4_0,
