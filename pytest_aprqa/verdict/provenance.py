@@ -15,6 +15,8 @@ class ArtifactRecord(BaseModel):
     """One model in one format, as it was tested.
 
     Attributes:
+        name: of its file or directory.
+        bytes: size of its files together.
         digest: identity of the artifact, over all of its files.
         files: file name -> sha256.
         expected: file name -> sha256 that the playbook, a manifest or the hub states.
@@ -23,9 +25,11 @@ class ArtifactRecord(BaseModel):
         converted_from: digest of the artifact it was made from, or "".
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     digest: str
+    name: str = ""
+    bytes: int = 0
     files: dict[str, str] = Field(default_factory=dict)
     expected: dict[str, str] = Field(default_factory=dict)
     source: str = ""
