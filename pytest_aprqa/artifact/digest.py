@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_aprqa.artifact.atomic_file import atomic_file
+from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# What this process has already read, by state of the file.
+_READ: dict[str, str] = {}
 
 
 def sha256_of_file(path: Path) -> str:
     """Return the sha256 of a file's bytes, in lower-case hexadecimal.
 
+    A process reads a file once per state of it.
+
     Raises:
         ArtifactError: NOT_FOUND or ENVIRONMENT.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise ArtifactError(
-            ArtifactFault.NOT_FOUND, f"{path}: no such file", where=path.name
-        ) from None
-    except OSError as error:
-        raise ArtifactError(
-            ArtifactFault.ENVIRONMENT, f"{path}: {error.strerror}", where=path.name
-        ) from error
+    return DigestCache().sha256(path)
 
 
 def digest_of(sha256_by_name: Mapping[str, str]) -> str:
@@ -41,15 +38,14 @@ def digest_of(sha256_by_name: Mapping[str, str]) -> str:
 class DigestCache:
     """Remembers the sha256 of files in a directory, one small file per state of a file.
 
-    The state is path, size, modification time in nanoseconds and inode: a file that was changed
-    or replaced is read again.
+    The state is device, inode, size and modification time in nanoseconds: a file that was changed
+    or replaced is read again, one that was renamed is not.
 
     Attributes:
-        directory: where it remembers; None to remember in memory only.
+        directory: where it remembers; None to remember in this process only.
     """
 
     directory: Path | None = None
-    _known: dict[str, str] = field(default_factory=dict)
 
     def sha256(self, path: Path) -> str:
         """Return the sha256 of a file, reading it only when its state is new.
@@ -57,10 +53,20 @@ class DigestCache:
         Raises:
             ArtifactError: NOT_FOUND or ENVIRONMENT.
         """
-        state = _state(path)
-        if state not in self._known:
-            self._known[state] = self._recall(state) or self._learn(state, path)
-        return self._known[state]
+        try:
+            state = _state(path)
+            if state not in _READ:
+                sha256 = self._recall(state) or self._learn(state, path)
+                if _state(path) != state:  # changed while it was read: no state has this digest
+                    return sha256
+                _READ[state] = sha256
+            return _READ[state]
+        except FileNotFoundError:
+            raise ArtifactError(
+                ArtifactFault.NOT_FOUND, f"{path}: no such file", where=path.name
+            ) from None
+        except OSError as error:
+            raise environment(path, error) from error
 
     def digest(self, files: Iterable[Path]) -> str:
         """Return the identity of an artifact made of these files.
@@ -77,28 +83,18 @@ class DigestCache:
             remembered = (self.directory / state).read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
             return ""
-        return remembered if len(remembered) == hashlib.sha256().digest_size * 2 else ""
+        return remembered if _SHA256.fullmatch(remembered) else ""
 
     def _learn(self, state: str, path: Path) -> str:
-        sha256 = sha256_of_file(path)
-        # Only a file that stayed as it was while it was read has this digest in this state.
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if self.directory is not None and _state(path) == state:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with atomic_file(self.directory / state) as file:
-                file.write(sha256.encode())
+            with atomic_file(self.directory / state) as remembered:
+                remembered.write(sha256.encode())
         return sha256
 
 
 def _state(path: Path) -> str:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise ArtifactError(
-            ArtifactFault.NOT_FOUND, f"{path}: no such file", where=path.name
-        ) from None
-    except OSError as error:
-        raise ArtifactError(
-            ArtifactFault.ENVIRONMENT, f"{path}: {error.strerror}", where=path.name
-        ) from error
-    parts = (os.fspath(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    status = path.stat()
+    return f"{status.st_dev:x}-{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"

@@ -8,18 +8,13 @@ from pathlib import Path
 
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.safetensors_index import INDEX_NAME
 from pytest_aprqa.words import Format
 
-INDEX_FILE = "model.safetensors.index.json"
-WEIGHTS = {
-    Format.SAFETENSORS: "*.safetensors",
-    Format.APR: "*.apr",
-    Format.GGUF: "*.gguf",
-}
 COMPANIONS = (
     "config.json",
     "generation_config.json",
-    INDEX_FILE,
+    INDEX_NAME,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -44,7 +39,7 @@ def files_of(form: Format, path: Path) -> tuple[Path, ...]:
             stands for all of them.
     """
     if form is Format.SAFETENSORS:
-        weights = list(path.glob(WEIGHTS[form]))
+        weights = list(path.glob("model*.safetensors"))
         return tuple(sorted([*weights, *(path / n for n in COMPANIONS if (path / n).is_file())]))
     shard = _SHARD.fullmatch(path.stem)
     if shard is None:

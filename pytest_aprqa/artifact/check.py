@@ -1,0 +1,105 @@
+"""G0 on a whole artifact: weights, configuration, tokenizer and template against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_aprqa.artifact.check_tensors import check_tensors
+from pytest_aprqa.artifact.check_tokenizer import check_tokenizer
+from pytest_aprqa.artifact.config import RULE, ModelConfig, read_hf_config
+from pytest_aprqa.artifact.contents import read_config
+from pytest_aprqa.artifact.integrity import check_structure, merged
+from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.artifact.strict_json import JsonError, parse_object
+from pytest_aprqa.observation import FileReport, Finding, Severity
+from pytest_aprqa.playbook.model_spec import ModelSpec
+from pytest_aprqa.words import Format
+
+REMOTE_CODE_RULE = "G0-REMOTE-CODE"
+EXPECTED_RULE = "G0-EXPECTED"
+
+# What a playbook may expect -> field of ModelConfig.
+_EXPECTED = {
+    "expected_hidden_dim": "hidden_size",
+    "expected_num_layers": "num_layers",
+    "expected_num_heads": "num_heads",
+    "expected_num_kv_heads": "num_kv_heads",
+    "expected_vocab_size": "vocab_size",
+    "expected_intermediate_dim": "intermediate_size",
+}
+
+
+def check_artifact(artifact: Artifact, model: ModelSpec | None = None) -> FileReport:
+    """Check everything about an artifact's files that can be known without running it.
+
+    Args:
+        artifact: to check.
+        model: what the playbook expects of it.
+
+    Returns:
+        Findings, errors first; a file that is bad in any way is a finding.
+
+    Raises:
+        ArtifactError: UNSUPPORTED, when the files are sound as far as they are understood but the
+            architecture, or a tokenizer inside GGUF or APR, is unknown; NOT_FOUND; ENVIRONMENT.
+    """
+    structure = check_structure(artifact)
+    try:
+        return merged((structure, _check_model(artifact, model)))
+    except ArtifactError as error:
+        if error.fault is ArtifactFault.UNSUPPORTED and structure.errors:
+            return structure
+        if error.fault is not ArtifactFault.MALFORMED:
+            raise
+        if any(finding.message == error.message for finding in structure.findings):
+            return structure  # the container itself does not open; that has been said
+        finding = Finding(error.rule or RULE, error.message, where=error.where)
+        return merged((structure, FileReport((finding,))))
+
+
+def _check_model(artifact: Artifact, model: ModelSpec | None) -> FileReport:
+    remote = FileReport(tuple(_remote_code(artifact)))
+    with open_tensors(artifact.path) as file:
+        config = read_config(artifact.format, artifact.path, file)
+        stated = FileReport(tuple(_unexpected_config(config, model)), {"config": 1})
+        return merged(
+            (remote, stated, check_tensors(file, config), check_tokenizer(artifact, file, config))
+        )
+
+
+def _remote_code(artifact: Artifact) -> Iterator[Finding]:
+    """Find what asks transformers to run Python code that comes with the model."""
+    if artifact.format is not Format.SAFETENSORS:
+        return
+    read_hf_config(artifact.path)  # its absence is a finding of its own
+    for name in ("config.json", "tokenizer_config.json"):
+        path = artifact.path / name
+        try:
+            stated = parse_object(path.read_bytes()) if path.is_file() else {}
+        except JsonError as error:
+            yield Finding(RULE, f"{name} is not valid JSON: {error}", where=name)
+            continue
+        if stated.get("auto_map"):
+            yield Finding(
+                REMOTE_CODE_RULE,
+                f"{name} has an auto_map: the model needs code of its own to load, "
+                "and such code is never run",
+                where=name,
+            )
+
+
+def _unexpected_config(config: ModelConfig, model: ModelSpec | None) -> Iterator[Finding]:
+    """Compare the configuration with itself and with what the playbook expects."""
+    if config.num_heads % config.num_kv_heads:
+        yield Finding(
+            RULE,
+            f"{config.num_heads} heads cannot share {config.num_kv_heads} key-value heads evenly",
+        )
+    if config.head_dim % 2:
+        yield Finding(RULE, f"head_dim is {config.head_dim}, rotary embeddings need an even one")
+    for key, field in _EXPECTED.items() if model is not None else ():
+        expected, found = getattr(model, key), getattr(config, field)
+        if expected is not None and found != expected:
+            message = f"{field} is {found}, the playbook expects {expected} ({key})"
+            yield Finding(EXPECTED_RULE, message, Severity.ERROR)

@@ -1,0 +1,111 @@
+"""Which tensors a file holds and of what shape, against its configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from pytest_aprqa.artifact.config import RULE, ModelConfig
+from pytest_aprqa.artifact.contents import unexpected_tensors
+from pytest_aprqa.artifact.names import (
+    Naming,
+    TensorSlot,
+    head_and_embedding,
+    naming_of,
+    required_tensors,
+)
+from pytest_aprqa.artifact.tensor_file import TensorFile
+from pytest_aprqa.observation import FileReport, Finding, Severity
+from pytest_aprqa.words import Format
+
+MISSING_RULE = "G0-MISSING-TENSOR"
+UNEXPECTED_RULE = "G0-UNEXPECTED-TENSOR"
+SHAPE_RULE = "F-LAYOUT-CONTRACT-001"
+HEAD_RULE = "F-LAYOUT-CONTRACT-002"
+TIED_RULE = "F-LAYOUT-CONTRACT-003"
+
+_LAYER = re.compile(r"\.(\d+)\.")
+_SHOWN = 5  # findings of one kind that are listed before the rest is counted
+
+
+def check_tensors(file: TensorFile, config: ModelConfig) -> FileReport:
+    """Compare names and shapes of a file's tensors with what its configuration demands.
+
+    Raises:
+        ArtifactError: UNSUPPORTED, when the architecture is unknown.
+    """
+    naming = naming_of(file.tensors)
+    slots = required_tensors(config)
+    findings = [
+        *_shown(list(_missing(file, slots, naming))),
+        *_shown(list(_shapes(file, slots, naming))),
+        *_shown(list(_unexpected(file, slots, config))),
+        *_head(file, config, naming),
+    ]
+    return FileReport(tuple(findings), {"required_tensors": len(slots)})
+
+
+def _missing(file: TensorFile, slots: tuple[TensorSlot, ...], naming: Naming) -> Iterator[Finding]:
+    for slot in slots:
+        name = slot.name(naming)
+        if name not in file.tensors:
+            yield Finding(
+                MISSING_RULE,
+                f"tensor {name!r} is missing; the configuration demands it with shape "
+                f"{list(slot.shape)}",
+                where=name,
+            )
+
+
+def _shapes(file: TensorFile, slots: tuple[TensorSlot, ...], naming: Naming) -> Iterator[Finding]:
+    for slot in slots:
+        info = file.tensors.get(slot.name(naming))
+        if info is None or info.shape == slot.shape:
+            continue
+        reversed_ = info.shape == slot.shape[::-1]
+        hint = "; its dimensions are listed in reverse" if reversed_ else ""
+        yield Finding(
+            HEAD_RULE if slot.hf == "lm_head.weight" else SHAPE_RULE,
+            f"tensor {info.name!r} has shape {list(info.shape)}, "
+            f"by the configuration it must be {list(slot.shape)}{hint}",
+            where=info.name,
+        )
+
+
+def _unexpected(
+    file: TensorFile, slots: tuple[TensorSlot, ...], config: ModelConfig
+) -> Iterator[Finding]:
+    for name in unexpected_tensors(file, slots):
+        layer = _LAYER.search(name)
+        if layer and int(layer[1]) >= config.num_layers:
+            message = f"tensor {name!r} belongs to layer {layer[1]} of {config.num_layers}"
+            yield Finding(RULE, message, where=name)
+        else:
+            message = f"tensor {name!r} has no place in a {config.model_type} model"
+            yield Finding(UNEXPECTED_RULE, message, Severity.WARNING, name)
+
+
+def _head(file: TensorFile, config: ModelConfig, naming: Naming) -> Iterator[Finding]:
+    """Check a head that stands beside a tied embedding: it must be there in APR, and the same."""
+    pair = head_and_embedding(config.architecture)
+    if pair is None or not config.tied or naming is Naming.GGUF:
+        return
+    head, embedding = pair
+    if head not in file.tensors:
+        if file.format is Format.APR:
+            message = f"{head!r} is missing; APR holds it even when it is tied to {embedding!r}"
+            yield Finding(TIED_RULE, message, where=head)
+        return
+    if embedding in file.tensors and not np.array_equal(file.raw(head), file.raw(embedding)):
+        message = f"the embeddings are declared tied, but {head!r} differs from {embedding!r}"
+        yield Finding(TIED_RULE, message, where=head)
+
+
+def _shown(findings: list[Finding]) -> Iterator[Finding]:
+    yield from findings[:_SHOWN]
+    rest = len(findings) - _SHOWN
+    if rest > 0:
+        last = findings[-1]
+        yield Finding(last.rule, f"and {rest} more such tensors", last.severity)

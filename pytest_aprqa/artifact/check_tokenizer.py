@@ -1,0 +1,161 @@
+"""Whether an artifact's tokenizer and chat template are there, load, and fit the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pytest_aprqa.artifact.config import ModelConfig
+from pytest_aprqa.artifact.contents import read_vocabulary
+from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.template import TemplateRefusedError, read_template, render
+from pytest_aprqa.artifact.tensor_file import TensorFile
+from pytest_aprqa.artifact.tokenizer import RULE
+from pytest_aprqa.artifact.tokenizer_hf import tokenizer_json
+from pytest_aprqa.observation import FileReport, Finding, Severity
+from pytest_aprqa.words import Format
+
+TEMPLATE_RULE = "G0-TEMPLATE"
+
+_PROBE = "Hello, world! 2 + 2 = 4"
+_SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
+
+
+def check_tokenizer(artifact: Artifact, file: TensorFile, config: ModelConfig) -> FileReport:
+    """Check the tokenizer and the template of an artifact.
+
+    Raises:
+        ArtifactError: UNSUPPORTED, when the tokenizer inside a GGUF or APR file is of a kind we do
+            not know.
+    """
+    try:
+        tokenizer, special, template = _load(artifact, file, config)
+    except ArtifactError as error:
+        if error.fault is not ArtifactFault.MALFORMED:
+            raise
+        return FileReport((Finding(error.rule or RULE, error.message, where=error.where),))
+    except _NotLoadableError as error:
+        return FileReport((Finding(RULE, str(error), where="tokenizer"),))
+    findings = [
+        *_sizes(tokenizer, special, config),
+        *_encoding(tokenizer),
+        *_template(template, special, tokenizer),
+    ]
+    return FileReport(tuple(findings), {"vocabulary": tokenizer.get_vocab_size()})
+
+
+class _NotLoadableError(Exception):
+    """There is no tokenizer, or the tokenizers library does not take it."""
+
+
+def _load(
+    artifact: Artifact, file: TensorFile, config: ModelConfig
+) -> tuple[Any, dict[str, int | None], str | None]:
+    """Return the tokenizer, the special ids by role, and the template."""
+    from tokenizers import Tokenizer
+
+    if artifact.format is Format.SAFETENSORS:
+        text, special, template = _hugging_face(artifact.path, config)
+    else:
+        vocabulary = read_vocabulary(artifact.format, artifact.path, file, config)
+        if vocabulary is None:
+            raise _NotLoadableError(f"{artifact.path.name} holds no tokenizer")
+        text = json.dumps(tokenizer_json(vocabulary))
+        ids = (vocabulary.bos, vocabulary.eos, vocabulary.unk, vocabulary.pad)
+        special = dict(zip(_SPECIAL, ids, strict=True))
+        template = vocabulary.chat_template
+    try:
+        return Tokenizer.from_str(text), special, template
+    except Exception as error:  # the library raises bare Exception for whatever it refuses
+        raise _NotLoadableError(f"the tokenizer does not load: {error}") from error
+
+
+def _hugging_face(
+    directory: Path, config: ModelConfig
+) -> tuple[str, dict[str, int | None], str | None]:
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        raise _NotLoadableError(f"{directory} has no tokenizer.json")
+    stated: dict[str, Any] = {}
+    beside = directory / "tokenizer_config.json"
+    try:
+        text = path.read_text("utf-8")
+        if beside.is_file():
+            stated = json.loads(beside.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _NotLoadableError(f"the tokenizer's files cannot be read: {error}") from error
+    ids: dict[str, int | None] = {
+        "bos_token": config.bos_token_id,
+        "eos_token": config.eos_token_ids[0] if config.eos_token_ids else None,
+        "unk_token": None,
+        "pad_token": config.pad_token_id,
+    }
+    return text, ids, read_template(directory, stated)
+
+
+def _sizes(
+    tokenizer: Any, special: dict[str, int | None], config: ModelConfig
+) -> Iterator[Finding]:
+    highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+    if highest >= config.vocab_size:
+        yield Finding(
+            RULE,
+            f"the tokenizer has id {highest}, the embedding has {config.vocab_size} rows",
+            where="tokenizer",
+        )
+    if not tokenizer.get_vocab_size(with_added_tokens=True):
+        yield Finding(RULE, "the vocabulary is empty", where="tokenizer")
+    named = {role: number for role, number in special.items() if number is not None}
+    named |= {f"eos_token_id[{n}]": number for n, number in enumerate(config.eos_token_ids)}
+    for role, number in named.items():
+        if not 0 <= number < config.vocab_size or tokenizer.id_to_token(number) is None:
+            yield Finding(
+                RULE, f"{role} is id {number}, which the vocabulary does not have", where=role
+            )
+    if special["eos_token"] is None and not config.eos_token_ids:
+        yield Finding(
+            RULE, "no token ends a text: generation never stops", Severity.WARNING, "eos_token"
+        )
+
+
+def _encoding(tokenizer: Any) -> Iterator[Finding]:
+    ids = tokenizer.encode(_PROBE, add_special_tokens=False).ids
+    if not ids:
+        yield Finding(RULE, f"the tokenizer encodes {_PROBE!r} to nothing", where="tokenizer")
+        return
+    text = tokenizer.decode(ids, skip_special_tokens=False)
+    if text.strip() != _PROBE:
+        yield Finding(
+            RULE,
+            f"the tokenizer encodes {_PROBE!r} and decodes {text!r}",
+            Severity.WARNING,
+            "tokenizer",
+        )
+
+
+def _template(
+    template: str | None, special: dict[str, int | None], tokenizer: Any
+) -> Iterator[Finding]:
+    if template is None:
+        yield Finding(TEMPLATE_RULE, "there is no chat template", Severity.INFO)
+        return
+    texts = {
+        role: tokenizer.id_to_token(number) or "" if number is not None else ""
+        for role, number in special.items()
+    }
+    try:
+        rendered = render(
+            template,
+            [{"role": "user", "content": _PROBE}],
+            bos_token=texts["bos_token"],
+            eos_token=texts["eos_token"],
+        )
+    except TemplateRefusedError as error:
+        yield Finding(TEMPLATE_RULE, f"the chat template refuses a plain question: {error}")
+    except ArtifactError as error:
+        yield Finding(TEMPLATE_RULE, error.message, where=error.where)
+    else:
+        if _PROBE not in rendered:
+            yield Finding(TEMPLATE_RULE, "the chat template drops the user's message")

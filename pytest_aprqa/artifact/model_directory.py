@@ -1,0 +1,143 @@
+"""What a file or directory holds of a model: formats, and the sha256 stated for its files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_aprqa.artifact.files import files_of, first_of_shards
+from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.safetensors_index import INDEX_NAME, SINGLE_NAME
+from pytest_aprqa.words import Format
+
+MANIFEST = "SHA256SUMS"
+
+_SUFFIXES = {f".{form}": form for form in Format}
+_MANIFEST_LINE = re.compile(r"(?P<sha256>[0-9a-fA-F]{64})[ \t]+\*?(?P<name>.+)")
+_BLOB = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files of a model in one format.
+
+    Attributes:
+        format: of the weights.
+        path: the directory for SafeTensors, the file for APR and GGUF.
+        source: where it was found, for people.
+        expected_sha256: file name -> sha256 that the playbook, a SHA256SUMS file beside it or the
+            name of a Hugging Face blob states.
+    """
+
+    format: Format
+    path: Path
+    source: str
+    expected_sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_at(
+    path: Path,
+    source: str,
+    sha256: Mapping[str, str],
+    skip: frozenset[Format] = frozenset(),
+) -> dict[Format, Found]:
+    """Return what a file or directory holds; nothing when it does not exist.
+
+    Args:
+        path: a weights file, or a directory of them.
+        source: where that is, for people.
+        sha256: file name -> sha256 as the playbook states it.
+        skip: formats not to look for, because another file is named for them.
+
+    Raises:
+        ArtifactError: MALFORMED when a directory has several files of one format.
+    """
+    if path.is_file():
+        paths = _of_file(path)
+    elif path.is_dir():
+        paths = _of_directory(path, skip)
+    else:
+        return {}
+    return {
+        form: Found(form, where, source, _expected(form, where, sha256))
+        for form, where in paths.items()
+    }
+
+
+def _of_file(path: Path) -> dict[Format, Path]:
+    form = _SUFFIXES.get(path.suffix.lower())
+    if form is None:
+        raise ArtifactError(
+            ArtifactFault.NOT_FOUND,
+            f"{path} is no model file: it ends in none of {', '.join(_SUFFIXES)}",
+            where=path.name,
+        )
+    if form is not Format.SAFETENSORS:
+        return {form: path}
+    if path.name != SINGLE_NAME and not (path.parent / INDEX_NAME).is_file():
+        raise ArtifactError(
+            ArtifactFault.NOT_FOUND,
+            f"{path} cannot be loaded under this name; call it {SINGLE_NAME}",
+            where=path.name,
+        )
+    return {form: path.parent}
+
+
+def _of_directory(directory: Path, skip: frozenset[Format]) -> dict[Format, Path]:
+    found: dict[Format, Path] = {}
+    has_weights = any((directory / name).is_file() for name in (SINGLE_NAME, INDEX_NAME))
+    if has_weights and Format.SAFETENSORS not in skip:
+        found[Format.SAFETENSORS] = directory
+    for form in (Format.APR, Format.GGUF):
+        paths = first_of_shards(list(directory.glob(f"*.{form}"))) if form not in skip else []
+        if len(paths) > 1:
+            names = ", ".join(path.name for path in paths)
+            raise ArtifactError(
+                ArtifactFault.MALFORMED,
+                f"{directory} has {len(paths)} {form} files ({names}); "
+                f"name the one to test under `files: {{{form}: ...}}` in the playbook",
+                where=str(directory),
+            )
+        if paths:
+            found[form] = paths[0]
+    return found
+
+
+def _expected(form: Format, path: Path, sha256: Mapping[str, str]) -> dict[str, str]:
+    """Return the stated sha256 by file name; the playbook's word is the last."""
+    directory = path if path.is_dir() else path.parent
+    files = files_of(form, path)
+    names = {file.name for file in files}
+    blobs = {
+        file.name: file.resolve().name
+        for file in files
+        if file.is_symlink() and _BLOB.fullmatch(file.resolve().name)
+    }
+    stated = {**blobs, **_manifest(directory / MANIFEST), **sha256}
+    return {name: stated[name] for name in sorted(names & stated.keys())}
+
+
+def _manifest(path: Path) -> dict[str, str]:
+    """Return what a SHA256SUMS file states, in the format of `sha256sum`."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(
+            ArtifactFault.MALFORMED, f"{path} cannot be read: {error}", where=path.name
+        ) from error
+    stated: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        match = _MANIFEST_LINE.fullmatch(line)
+        if match:
+            stated[match["name"].strip().removeprefix("./")] = match["sha256"].lower()
+        elif line.strip() and not line.startswith("#"):
+            raise ArtifactError(
+                ArtifactFault.MALFORMED,
+                f"{path}, line {number}: expected a sha256 and a file name",
+                where=f"{path.name}:{number}",
+            )
+    return stated

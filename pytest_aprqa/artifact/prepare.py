@@ -1,0 +1,156 @@
+"""The workshop: the artifact of each format, located or converted, once per machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from filelock import FileLock
+
+from pytest_aprqa.artifact.convert import RECIPE, RECORD_FILE, convert, converted_artifact
+from pytest_aprqa.artifact.digest import DigestCache
+from pytest_aprqa.artifact.files import make_artifact
+from pytest_aprqa.artifact.locate import Located, locate
+from pytest_aprqa.artifact.malformed import environment
+from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.playbook.model_spec import ModelSpec
+from pytest_aprqa.words import Format
+
+CACHE_VARIABLE = "APRQA_CACHE"
+
+
+def default_cache_dir() -> Path:
+    """Return where converted artifacts are kept: APRQA_CACHE, else the user's cache directory."""
+    stated = os.environ.get(CACHE_VARIABLE)
+    if stated:
+        return Path(stated).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pytest-aprqa")
+
+
+class Workshop:
+    """The artifacts of one model.
+
+    A format that was located is used as it is; any other is converted from the reference, the
+    SafeTensors, which are themselves derived when the model exists only as GGUF or APR.
+    Conversions are cached by the digest of what they were made from; many processes may ask at
+    once and one of them converts.
+    """
+
+    def __init__(
+        self,
+        model: ModelSpec,
+        *,
+        playbook_dir: Path,
+        model_path: Path | None = None,
+        model_cache: Path | None = None,
+        cache_dir: Path | None = None,
+        offline: bool = False,
+    ) -> None:
+        """Prepare to look for a model; nothing is read before the first artifact is asked for.
+
+        Args:
+            model: which model.
+            playbook_dir: what relative paths in the playbook are relative to.
+            model_path: file or directory of the model.
+            model_cache: directory of models.
+            cache_dir: where conversions, packages and digests are kept; None for the default.
+            offline: never use the network.
+        """
+        self.model = model
+        self.cache_dir = cache_dir or default_cache_dir()
+        self.digests = DigestCache(self.cache_dir / "digests")
+        self._playbook_dir = playbook_dir
+        self._model_path = model_path
+        self._model_cache = model_cache
+        self._offline = offline
+        self._located: Located | None = None
+        self._artifacts: dict[tuple[Format, str | None], Artifact] = {}
+
+    @property
+    def located(self) -> Located:
+        """Where the files of the model are. Raises ArtifactError as `locate` does."""
+        if self._located is None:
+            self._located = locate(
+                self.model,
+                playbook_dir=self._playbook_dir,
+                model_path=self._model_path,
+                model_cache=self._model_cache,
+                cache_dir=self.cache_dir,
+                offline=self._offline,
+            )
+        return self._located
+
+    @property
+    def source_format(self) -> Format:
+        """The format everything else is converted from: SafeTensors where there are any."""
+        order = (Format.SAFETENSORS, Format.GGUF, Format.APR)
+        return next(form for form in order if form in self.located.found)
+
+    def is_converted(self, form: Format) -> bool:
+        """Whether the artifact of a format is made here. Raises ArtifactError as `locate` does."""
+        return form not in self.located.found
+
+    def known(self, form: Format, quantization: str | None = None) -> Artifact | None:
+        """Return an artifact that has been asked for before, else None."""
+        return self._artifacts.get((form, quantization))
+
+    def artifact(self, form: Format, quantization: str | None = None) -> Artifact:
+        """Return the artifact of a format, converting when need be.
+
+        Args:
+            form: of the artifact.
+            quantization: dtype of its matrices; None for the file as it was found, or the dtypes
+                of the source. A quantised artifact is always made from the reference.
+
+        Raises:
+            ArtifactError: NOT_FOUND, MALFORMED, UNSUPPORTED or ENVIRONMENT, see `locate` and
+                `convert`.
+        """
+        key = (form, quantization)
+        if key not in self._artifacts:
+            self._artifacts[key] = self._obtain(form, quantization)
+        return self._artifacts[key]
+
+    def _obtain(self, form: Format, quantization: str | None) -> Artifact:
+        found = self.located.found.get(form)
+        if found is not None and quantization is None:
+            return make_artifact(
+                form,
+                found.path,
+                found.source,
+                self.digests,
+                expected_sha256=found.expected_sha256,
+            )
+        if form is Format.SAFETENSORS:
+            return self._converted(self.artifact(self.source_format), form, quantization)
+        return self._converted(self.artifact(Format.SAFETENSORS), form, quantization)
+
+    def _converted(self, source: Artifact, form: Format, quantization: str | None) -> Artifact:
+        """Return a conversion from the cache, or make it."""
+        name = f"{form}{f'-{quantization.lower()}' if quantization else ''}-{RECIPE}"
+        directory = self.cache_dir / "artifacts" / source.digest / name
+        try:
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(directory.with_name(f"{name}.lock")):
+                cached = self._cached(source, form, directory)
+                if cached is not None:
+                    return cached
+                return convert(source, form, directory, quantization, self.digests)
+        except OSError as error:
+            raise environment(directory, error) from error
+
+    def _cached(self, source: Artifact, form: Format, directory: Path) -> Artifact | None:
+        """Return the conversion in a directory if it still is what its record says."""
+        try:
+            record = json.loads((directory / RECORD_FILE).read_text("utf-8"))
+            made = converted_artifact(source, form, directory, self.digests)
+            return made if record["target"]["digest"] == made.digest else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        except ArtifactError as error:
+            if error.fault is ArtifactFault.NOT_FOUND:
+                return None
+            raise
