@@ -1,0 +1,37 @@
+"""What a playbook's assertions mean for each measurement."""
+
+from __future__ import annotations
+
+from pytest_aprqa.playbook.profile import Assertions
+from pytest_aprqa.words import Backend
+
+_MS = 1000.0
+
+
+def bounds_of(assertions: Assertions, subject: str, backend: Backend) -> dict[str, float]:
+    """Return the bounds of one measurement, in its own unit.
+
+    Returns:
+        Some of `minimum`, `maximum` (the measured mean), `maximum_p50`, `maximum_p99` (seconds of
+        a whole generation, with the decode rate). Seconds for load-time and time-to-first-token,
+        tokens a second for decode-rate, MiB for peak-memory.
+    """
+    stated: dict[str, float | None]
+    match subject:
+        case "load-time":
+            stated = {"maximum": _seconds(assertions.max_load_ms)}
+        case "time-to-first-token":
+            stated = {"maximum": _seconds(assertions.max_ttft_ms)}
+        case "decode-rate":
+            stated = {
+                "minimum": assertions.throughput_on(backend) or None,
+                "maximum_p50": _seconds(assertions.max_p50_ms),
+                "maximum_p99": _seconds(assertions.max_p99_ms),
+            }
+        case _:
+            stated = {"maximum": assertions.max_memory_mb}
+    return {name: bound for name, bound in stated.items() if bound is not None}
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / _MS

@@ -1,0 +1,73 @@
+"""What is wrong with a playbook, said once, with the place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+FieldPath = tuple[str | int, ...]
+"""Keys and list positions from the root of a playbook to a field."""
+
+
+class PlaybookError(Exception):
+    """A playbook that cannot be used.
+
+    The message holds one line a problem: `file:line: field: what was found, what is allowed`.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a playbook.
+
+    Attributes:
+        text: what was found and what is allowed.
+        field: where in the document; empty for the document as a whole.
+        path: the file.
+        line: 0-based line in that file; None when no line is to blame.
+    """
+
+    text: str
+    field: FieldPath
+    path: Path
+    line: int | None
+
+    def __str__(self) -> str:
+        place = shown_path(self.path) + ("" if self.line is None else f":{self.line + 1}")
+        return (
+            f"{place}: {dotted(self.field)}: {self.text}" if self.field else f"{place}: {self.text}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something in a playbook that its author should know; the playbook is usable all the same.
+
+    Attributes:
+        field: dotted path of the field, for instance "differential_tests.fingerprint".
+        reason: what this version does about the field instead.
+        line: 0-based line in the playbook.
+    """
+
+    field: str
+    reason: str
+    line: int = 0
+
+
+def playbook_error(problems: Iterable[Problem]) -> PlaybookError:
+    """Return the error that says all the problems, in the order of the file."""
+    ordered = sorted(problems, key=lambda problem: (str(problem.path), problem.line or 0))
+    return PlaybookError("\n".join(map(str, ordered)))
+
+
+def dotted(field: FieldPath) -> str:
+    """Return a field path as people write it: `test_matrix.prompts[0]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in field)
+    return text.removeprefix(".")
+
+
+def shown_path(path: Path) -> str:
+    """Return a path relative to the working directory where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,191 @@
+"""Sections that playbooks carry for other tools: checked, kept, not acted on.
+
+Each is marked with what to use instead, and the user is told (`Playbook.notices`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from pytest_aprqa.playbook.fields import Count, Flag, Inert, NonNegative, Number, Section
+
+
+def _shape(value: Any) -> str:
+    return "list" if isinstance(value, list | tuple) else "mapping"
+
+
+class PropertyTest(Section):
+    """A family of generated prompts."""
+
+    name: str
+    generator: str
+    oracle: str
+    count: Annotated[Count, Field(ge=1)] = 100
+
+
+class PropertyRun(Section):
+    """The other shape of `property_tests`."""
+
+    enabled: Flag = False
+    cases: Annotated[Count, Field(ge=1, le=10_000)] = 100
+    max_shrink_iters: Annotated[Count, Field(ge=0)] = 1000
+
+
+PropertyTests = Annotated[
+    Annotated[tuple[PropertyTest, ...], Tag("list")] | Annotated[PropertyRun, Tag("mapping")],
+    Discriminator(_shape),
+    Inert(
+        "generators in prose are not run; the catalogue's generated scenarios are, "
+        "as many as test_matrix.scenario_count says"
+    ),
+]
+
+
+class FalsificationGate(Section):
+    """A condition in prose."""
+
+    id: str
+    description: str = ""
+    condition: str = ""
+    severity: str = "P1"
+
+
+FalsificationGates = Annotated[
+    tuple[FalsificationGate, ...],
+    Inert("conditions in prose are not evaluated; write scenarios with oracles, or assertions"),
+]
+
+
+class Action(Section):
+    """Something a state does."""
+
+    action: str
+
+
+class Transition(Section):
+    """A step from one state to another, in either of its two spellings."""
+
+    event: str | None = None
+    source: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    target: str | None = None
+    action: str | None = None
+    guards: tuple[str, ...] = ()
+
+
+class State(Section):
+    """A state with its transitions."""
+
+    on_enter: tuple[Action, ...] = ()
+    on_exit: tuple[Action, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+
+
+class StateMachine(Section):
+    """A life cycle."""
+
+    enabled: Flag = True
+    initial: str | None = None
+    states: Annotated[
+        Annotated[tuple[str, ...], Tag("list")] | Annotated[dict[str, State], Tag("mapping")],
+        Discriminator(_shape),
+    ] = Field(default_factory=dict)
+    transitions: tuple[Transition, ...] = ()
+
+
+class Switched(Section):
+    """A section that is on or off."""
+
+    enabled: Flag = False
+    gates: tuple[str, ...] = ()
+
+
+class FormatValidation(Switched):
+    """Checks of file headers."""
+
+    checks: tuple[str, ...] = ()
+
+
+class TensorDiff(Switched):
+    """Comparison of tensors."""
+
+    filter: str | None = None
+
+
+class InferenceCompare(Switched):
+    """Comparison of one answer over formats."""
+
+    prompt: str | None = None
+    max_tokens: Annotated[Count, Field(ge=1)] = 10
+    tolerance: NonNegative = 1e-5
+
+
+class Fingerprint(Switched):
+    """Statistics of tensors."""
+
+    tensors: str = "all"
+    stats: tuple[str, ...] = ()
+
+
+class StatsTolerance(Section):
+    """Tolerances by kind of tensor."""
+
+    layernorm: NonNegative = 0.001
+    embedding: NonNegative = 0.1
+    attention: NonNegative = 0.01
+
+
+class ValidateStats(Switched):
+    """Statistics against a stored reference."""
+
+    reference: str | None = None
+    tolerance: StatsTolerance = Field(default_factory=StatsTolerance)
+
+
+class DifferentialTests(Section):
+    """Comparisons of formats; this version makes them for every converted artifact."""
+
+    format_validation: Annotated[
+        FormatValidation | None, Inert("covered by gateway G0, which checks every file")
+    ] = None
+    tensor_diff: Annotated[
+        TensorDiff | None, Inert("covered by I-2 to I-4, which compare every tensor")
+    ] = None
+    inference_compare: Annotated[
+        InferenceCompare | None,
+        Inert("covered by I-1 and format-parity; their budgets depend on the quantisation"),
+    ] = None
+    fingerprint: Annotated[
+        Fingerprint | None, Inert("covered by I-4, which compares values by position")
+    ] = None
+    validate_stats: Annotated[
+        ValidateStats | None,
+        Inert("covered by I-4 against the reference itself; no stored statistics are read"),
+    ] = None
+
+
+class TracePayload(Switched):
+    """A traced forward pass."""
+
+    prompt: str | None = None
+
+
+class OllamaParity(Switched):
+    """A comparison with Ollama."""
+
+    model_tag: str | None = None
+    quantizations: tuple[str, ...] = ("q4_k_m",)
+    prompts: tuple[str, ...] = ("What is 2+2?",)
+    temperature: NonNegative = 0.0
+    min_perf_ratio: Number = 0.8
+
+
+class KernelProfile(Section):
+    """Which kernels an architecture exercises."""
+
+    family: str | None = None
+    kernel_ops: tuple[str, ...] = ()
+    prompt_count: Annotated[Count, Field(ge=0)] | None = None
+    long_context: Flag = False

@@ -1,0 +1,218 @@
+"""How a plan is put together, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pytest_aprqa.playbook.bounds import bounds_of
+from pytest_aprqa.playbook.check import Check, CheckKind, Scenario
+from pytest_aprqa.playbook.gate_ids import gate
+from pytest_aprqa.playbook.prompts import EDGE_KINDS, PAST_CONTEXT, edge_scenario
+from pytest_aprqa.playbook.questions import Questions
+from pytest_aprqa.playbook.reach import Reach
+from pytest_aprqa.playbook.tiers import TIERS, Matrix
+from pytest_aprqa.words import Backend, Category, Cell, Format, Gateway, Tier
+
+if TYPE_CHECKING:
+    from pytest_aprqa.playbook.load import LoadedPlaybook
+
+REFERENCE = Format.SAFETENSORS
+"""The format that conversions are held against."""
+
+LOADED = (Gateway.G0, Gateway.G1, Gateway.G2)
+SOUND = (*LOADED, Gateway.G4)
+
+_PERFORMANCE = ("load-time", "time-to-first-token", "decode-rate", "peak-memory")
+_STABILITY = ("repeat", "batch", "cache", "long-generation", "cancellation")
+_REGRESSION = ("score-regression", "throughput-regression", "answer-flips")
+
+_INVARIANT_NEEDS = {
+    "I-1": LOADED,
+    "I-2": (Gateway.G0,),
+    "I-3": (Gateway.G0,),
+    "I-4": (Gateway.G0,),
+    "I-5": (Gateway.G0, Gateway.G1),
+}
+"""I-1 and I-5 ask an engine, the others read files."""
+
+
+class Planner:
+    """Makes the checks of one playbook at one tier.
+
+    The reference's format comes first, because conversions are held against what it answered; a
+    format and backend stay together, because that is one load; the cheapest finding comes first.
+    """
+
+    def __init__(self, loaded: LoadedPlaybook, tier: Tier, matrix: Matrix) -> None:
+        self._loaded = loaded
+        self._playbook = loaded.playbook
+        self._matrix = matrix
+        self._categories = TIERS[tier].categories
+        self._questions = Questions(loaded)
+        self._reach = Reach(tier, matrix)
+        self._timeout = self._playbook.test_matrix.timeout_ms / 1000
+
+    def checks(self) -> tuple[Check, ...]:
+        """Return every check, in order."""
+        return tuple(self._all())
+
+    def _all(self) -> Iterator[Check]:
+        for format_ in self._matrix.formats:
+            yield from self._of_format(format_)
+        if Category.REGR in self._categories:
+            for name in _REGRESSION:
+                yield self._check(CheckKind.REGRESSION, name, Cell(), name)
+        yield self._gateway(Gateway.G3, Cell(), needs=())
+
+    def _of_format(self, format_: Format) -> Iterator[Check]:
+        yield self._gateway(Gateway.G0, Cell(format_), needs=())
+        for backend in self._matrix.backends:
+            yield from self._of_engine(Cell(format_, backend))
+            if backend is self._matrix.backends[0]:
+                yield from self._invariants(format_, backend)
+        if self._plans(Category.COMP) and len(self._matrix.backends) > 1:
+            cell = Cell(format_, self._matrix.backends[-1])
+            yield self._check(
+                CheckKind.PARITY, "backend", cell, f"backend-parity[{format_}]", needs=LOADED
+            )
+
+    def _of_engine(self, cell: Cell) -> Iterator[Check]:
+        yield self._gateway(Gateway.G1, cell, needs=LOADED[:1])
+        yield self._gateway(Gateway.G2, cell, needs=LOADED[:2])
+        yield self._gateway(Gateway.G4, cell, needs=LOADED)
+        yield from self._scenarios(cell)
+        yield from self._performance(cell)
+        yield from self._stability(cell)
+        yield from self._edges(cell)
+        yield from self._parity(cell)
+
+    def _scenarios(self, cell: Cell) -> Iterator[Check]:
+        assert cell.backend
+        for modality in self._matrix.modalities:
+            here = Cell(cell.format, cell.backend, modality)
+            gate_ids = {}
+            asked = self._questions.dealt(cell.backend, modality, self._matrix.count)
+            for index, (scenario, kind, line) in enumerate(asked):
+                if kind not in gate_ids:
+                    gate_ids[kind] = gate(CheckKind.SCENARIO, kind, Category.QUAL)
+                yield Check(
+                    name=f"{scenario.name}[{here}]",
+                    gate_id=gate_ids[kind].id,
+                    kind=CheckKind.SCENARIO,
+                    category=Category.QUAL,
+                    cell=here,
+                    scenario=scenario,
+                    needs=SOUND,
+                    timeout=self._timeout,
+                    line=line,
+                    tiers=self._reach.of(here, Category.QUAL, index),
+                )
+
+    def _performance(self, cell: Cell) -> Iterator[Check]:
+        profile = self._playbook.profile_ci
+        if not profile.enabled or cell.format not in profile.formats:
+            return
+        if cell.backend is None or cell.backend not in profile.backends:
+            return
+        for subject in _PERFORMANCE:
+            yield self._check(
+                CheckKind.PERFORMANCE,
+                subject,
+                cell,
+                needs=LOADED,
+                field="profile_ci",
+                params={
+                    "warmup": profile.warmup,
+                    "measure": profile.measure,
+                    **bounds_of(profile.assertions, subject, cell.backend),
+                },
+            )
+
+    def _stability(self, cell: Cell) -> Iterator[Check]:
+        for subject in _STABILITY:
+            if subject == "cache" and cell.format is not Format.GGUF:
+                continue  # only llama.cpp keeps prompts from one request to the next
+            yield self._check(CheckKind.STABILITY, subject, cell, needs=LOADED)
+
+    def _edges(self, cell: Cell) -> Iterator[Check]:
+        if not self._plans(Category.EDGE):
+            return
+        matrix = self._playbook.test_matrix
+        here = Cell(cell.format, cell.backend, self._matrix.modalities[0])
+        for kind in EDGE_KINDS:
+            scenario = edge_scenario(kind, max_tokens=matrix.max_tokens, seed=matrix.seed)
+            yield self._check(
+                CheckKind.SCENARIO,
+                kind,
+                here,
+                f"{scenario.name}[{here}]",
+                needs=LOADED,
+                scenario=scenario,
+                params={PAST_CONTEXT: True} if kind == "too-long" else {},
+            )
+
+    def _parity(self, cell: Cell) -> Iterator[Check]:
+        if not self._plans(Category.COMP):
+            return
+        if len(self._matrix.modalities) > 1:
+            yield self._check(
+                CheckKind.PARITY, "modality", cell, f"modality-parity[{cell}]", needs=LOADED
+            )
+        if self._is_conversion(cell.format):
+            yield self._check(
+                CheckKind.PARITY, "format", cell, f"format-parity[{cell}]", needs=LOADED
+            )
+
+    def _invariants(self, format_: Format, backend: Backend) -> Iterator[Check]:
+        if not self._plans(Category.COMP) or not self._is_conversion(format_):
+            return
+        for label in self._playbook.contract_tests.invariants:
+            needs = _INVARIANT_NEEDS[label]
+            cell = Cell(format_, backend) if Gateway.G1 in needs else Cell(format_)
+            yield self._check(
+                CheckKind.INVARIANT,
+                label,
+                cell,
+                f"{label}[{format_}]",
+                needs=needs,
+                field="contract_tests.invariants",
+            )
+
+    def _plans(self, category: Category) -> bool:
+        return category in self._categories
+
+    def _is_conversion(self, format_: Format | None) -> bool:
+        return format_ is not REFERENCE and REFERENCE in self._matrix.formats
+
+    def _gateway(self, gateway: Gateway, cell: Cell, *, needs: tuple[Gateway, ...]) -> Check:
+        name = f"{gateway}[{cell}]" if cell.format else gateway.value
+        return self._check(CheckKind.GATEWAY, gateway, cell, name, needs=needs, field="gates")
+
+    def _check(
+        self,
+        kind: CheckKind,
+        subject: str,
+        cell: Cell,
+        name: str = "",
+        *,
+        needs: tuple[Gateway, ...] = (),
+        scenario: Scenario | None = None,
+        params: dict[str, Any] | None = None,
+        field: str = "test_matrix",
+    ) -> Check:
+        about = gate(kind, subject, Category.EDGE if scenario else None)
+        return Check(
+            name=name or f"{subject}[{cell}]",
+            gate_id=about.id,
+            kind=kind,
+            category=about.category,
+            cell=cell,
+            subject="" if scenario else subject,
+            scenario=scenario,
+            needs=needs,
+            params=params or {},
+            timeout=self._timeout,
+            line=self._loaded.line_of(field),
+            tiers=self._reach.of(cell, about.category),
+        )

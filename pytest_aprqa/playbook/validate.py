@@ -1,0 +1,192 @@
+"""Fields against the schema: every mistake found at once, each with its line and a way out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pytest_aprqa.playbook.errors import FieldPath, Problem, dotted, playbook_error
+from pytest_aprqa.playbook.extends import Merged, Position
+from pytest_aprqa.playbook.schema import Playbook
+
+SHOWN = 60
+"""Most characters of a value that a message repeats."""
+
+
+def validate(merged: Merged, path: Path) -> Playbook:
+    """Return the playbook of merged fields. Raises PlaybookError."""
+    try:
+        return Playbook.model_validate(merged.value)
+    except ValidationError as error:
+        raise playbook_error(
+            _problem(details, merged, path) for details in error.errors()
+        ) from None
+
+
+def position_of(field: FieldPath, positions: dict[FieldPath, Position], path: Path) -> Position:
+    """Return where a field stands, or the nearest thing around it."""
+    while field and field not in positions:
+        field = field[:-1]
+    return positions.get(field, Position(path, 0))
+
+
+def _problem(details: ErrorDetails, merged: Merged, path: Path) -> Problem:
+    field = _in_document(details["loc"], merged.value)
+    place = position_of(field, merged.positions, path)
+    return Problem(_sentence(details, field), field, place.path, place.line)
+
+
+def _in_document(loc: Iterable[str | int], document: Any) -> FieldPath:
+    """Drop what pydantic adds to a location: the tags of alternatives and `[key]`."""
+    parts = list(loc)
+    field: list[str | int] = []
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        if isinstance(document, dict) and (part in document or (last and part != "[key]")):
+            field.append(part)
+            document = document.get(part)
+        elif isinstance(document, list | tuple) and isinstance(part, int):
+            field.append(part)
+            document = document[part] if part < len(document) else None
+    return tuple(field)
+
+
+def _sentence(details: ErrorDetails, field: FieldPath) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    found = f"found {shown(details['input'])}; allowed: "
+    match kind:
+        case "missing":
+            return f"is missing{_meaning(field)}"
+        case "extra_forbidden":
+            return _unknown(str(field[-1]), details["loc"])
+        case "enum" | "literal_error":
+            choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            return f"{found}{', '.join(choices)}{_close(details['input'], choices)}"
+        case "union_tag_invalid":
+            choices = re.findall(r"'(\w+)'", context["expected_tags"])
+            return f"type: found {shown(context['tag'])}; allowed: {', '.join(choices)}{_close(context['tag'], choices)}"
+        case "union_tag_not_found":
+            return "type: is missing (which oracle)"
+        case "value_error":
+            return str(context["error"])
+        case "bool_parsing" | "bool_type":
+            return f"{found}true, yes, on, false, no, off"
+        case "string_type":
+            return f"{found}text{_quote(details['input'])}"
+        case "string_pattern_mismatch":
+            return found + _PATTERNS.get(
+                context["pattern"], f"text that matches {context['pattern']}"
+            )
+        case "finite_number":
+            return f"{found}a finite number"
+    if kind in _KINDS:
+        return found + _KINDS[kind]
+    return found + details["msg"].removeprefix("Input should ").removeprefix("be ")
+
+
+_KINDS = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+_PATTERNS = {
+    r"^[A-Za-z0-9_.-]+$": "letters, digits, `_`, `.` and `-`",
+    r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$": "a Hugging Face id `org/name`",
+    r"^[0-9a-f]{64}$": "a sha256 of 64 hexadecimal digits",
+    r"\S": "text with at least one visible character",
+}
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message repeats it: short, on one line."""
+    match value:
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list" if value else "an empty list"
+        case None:
+            return "nothing"
+        case bool():
+            return f"the boolean {str(value).lower()}"
+        case int() | float():
+            return f"the number {value}"
+    text = str(value)
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+
+
+def _quote(value: Any) -> str:
+    return "; put it in quotes" if isinstance(value, bool | int | float) else ""
+
+
+def _close(value: Any, choices: list[str]) -> str:
+    close = difflib.get_close_matches(str(value), choices, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _meaning(field: FieldPath) -> str:
+    model = _section_at(field[:-1])
+    info = model.model_fields.get(str(field[-1])) if model else None
+    return f": {info.description}" if info and info.description else ""
+
+
+def _unknown(key: str, loc: tuple[str | int, ...]) -> str:
+    section = _section_at(loc[:-1])
+    allowed = sorted(_keys(section)) if section else []
+    close = difflib.get_close_matches(key, allowed, n=1)
+    if close:
+        return f"unknown field; allowed: {', '.join(allowed)} (did you mean {close[0]!r}?)"
+    elsewhere = [dotted(path) for path in _everywhere(Playbook, ()) if path[-1] == key]
+    hint = f" (did you mean {elsewhere[0]!r}?)" if elsewhere else ""
+    return f"unknown field; allowed: {', '.join(allowed)}{hint}"
+
+
+def _keys(section: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in section.model_fields.items()]
+
+
+def _section_at(loc: Iterable[str | int]) -> type[BaseModel] | None:
+    """Return the model that describes a place, walking the annotations along a location."""
+    sections: list[type[BaseModel]] = [Playbook]
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        steps = [s.model_fields[part].annotation for s in sections if part in s.model_fields]
+        tagged = [s for s in sections if _has_tag(s, part)]
+        sections = [found for step in steps for found in _models_in(step)] or tagged or sections
+    return sections[0] if sections else None
+
+
+def _has_tag(section: type[BaseModel], part: str | int) -> bool:
+    """Whether a section is the alternative that its `type` field calls by this name."""
+    info = section.model_fields.get("type")
+    return info is not None and part in get_args(info.annotation)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in (Annotated, Union, types.UnionType, tuple, list, dict):
+        for argument in get_args(annotation):
+            yield from _models_in(argument)
+
+
+def _everywhere(section: type[BaseModel], at: FieldPath) -> Iterator[FieldPath]:
+    for name, info in section.model_fields.items():
+        yield (*at, name)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _everywhere(info.annotation, (*at, name))
