@@ -9,6 +9,7 @@ from enum import Enum
 
 from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.gateways import GatewayResult
 from pytest_aprqa.verdict.plan import PlannedCheck
 from pytest_aprqa.verdict.record import Run
 from pytest_aprqa.words import Backend, Format, Modality, Outcome
@@ -19,8 +20,8 @@ class Mark(Enum):
 
     PASSED = ("✓", "ok", "passed")
     FAILED = ("✗", "FAIL", "falsified")
-    CRASHED = ("✗ crash", "CRASH", "crashed")
-    TIMEOUT = ("✗ timeout", "TIMEOUT", "timed out")
+    CRASHED = ("✗", "FAIL", "crashed")
+    TIMEOUT = ("✗", "FAIL", "timed out")
     PARTIAL = ("◐", "part", "passed as far as it ran")
     OPEN = ("?", "?", "no verdict")
     ABSENT = ("·", ".", "not planned")
@@ -130,3 +131,12 @@ def _place(check: PlannedCheck) -> tuple[Row, Modality | None] | None:
     if check.format is None or check.backend is None:
         return None
     return (check.format, check.backend), check.modality
+
+
+def gateway_mark(result: GatewayResult) -> Mark:
+    """Return the mark of a gateway over all its cells."""
+    if result.outcome is Outcome.FALSIFIED:
+        return Mark.FAILED
+    if result.outcome.passes:
+        return Mark.PASSED if result.complete else Mark.PARTIAL
+    return Mark.OPEN

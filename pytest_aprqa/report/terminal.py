@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from pytest_aprqa.report.matrix import Mark, Matrix, Tally, matrix
+from pytest_aprqa.report.content import unmeasured
+from pytest_aprqa.report.matrix import Mark, Matrix, Tally, gateway_mark, matrix
 from pytest_aprqa.report.visible import ascii_only, one_line
 from pytest_aprqa.verdict.gateways import GatewayResult
 from pytest_aprqa.verdict.mqs import CategoryScore
 from pytest_aprqa.verdict.record import Run
-from pytest_aprqa.words import Outcome, Status
+from pytest_aprqa.words import Status
 
 LABEL = 11
 BAR = 20
@@ -139,20 +139,21 @@ class _Page:
         sign = mark.text(unicode=self.unicode)
         if tally is None or mark is Mark.ABSENT:
             return Span(sign, Style.DIM)
-        return Span(f"{sign} {tally.passed}/{tally.planned}", _MARK_STYLE[mark])
+        worse = f" {mark.word}" if mark in (Mark.CRASHED, Mark.TIMEOUT) else ""
+        return Span(f"{sign} {tally.passed}/{tally.planned}{worse}", _MARK_STYLE[mark])
 
     def gateways(self, results: Iterable[GatewayResult]) -> Iterator[Line]:
         found = list(results)
         spans = [Span("Gateways".ljust(LABEL), Style.STRONG)]
         for result in found:
-            mark = _gateway_mark(result)
+            mark = gateway_mark(result)
             sign = mark.text(unicode=self.unicode)
             spans.append(Span(f"{result.gateway} {sign}  ", _MARK_STYLE[mark]))
         yield tuple(spans)
         for result in found:
             if not result.outcome.passes:
                 text = f"{result.gateway} {result.outcome}: {result.reason}"
-                yield from self.wrapped(text, _MARK_STYLE[_gateway_mark(result)])
+                yield from self.wrapped(text, _MARK_STYLE[gateway_mark(result)])
 
     def score(self, run: Run) -> Iterator[Line]:
         mqs = run.mqs
@@ -185,14 +186,8 @@ class _Page:
 
     def unmeasured(self, run: Run) -> Iterator[Line]:
         """Say what has no verdict, and why: skipped is not passed."""
-        reasons = Counter(
-            one_line(record.reason) or record.outcome.value
-            for record in run.records
-            if not record.outcome.executed
-        )
-        if missing := len(run.plan.checks) - len(run.records):
-            reasons["not run"] += missing
-        for number, (reason, count) in enumerate(reasons.most_common(MOST_REASONS)):
+        reasons = unmeasured(run)
+        for number, (reason, count) in enumerate(reasons[:MOST_REASONS]):
             label = "" if number else "Unmeasured"
             yield from self.labelled(label, f"{count} x {reason}", Style.WARN)
         if len(reasons) > MOST_REASONS:
@@ -202,15 +197,11 @@ class _Page:
         certificate = run.certificate
         style = _STATUS_STYLE[certificate.status]
         text = str(certificate.status)
-        if certificate.status not in (Status.FAIL, Status.PENDING):
-            text += f", MQS {certificate.score}, grade {certificate.grade}"
         if certificate.reason:
             text += f": {certificate.reason}"
         yield from self.labelled("Status", text, style)
-        if not certificate.exit_ok and certificate.status is not Status.FAIL:
-            text = f"the run does not reach its threshold of MQS {certificate.threshold}"
-            if certificate.score >= certificate.threshold:
-                text = "not every gateway is corroborated"
+        if certificate.score < certificate.threshold and certificate.status is not Status.FAIL:
+            text = f"MQS {certificate.score} is below the {certificate.threshold} this run needs"
             yield from self.wrapped(text, style)
 
     def labelled(self, label: str, text: str, style: Style = Style.PLAIN) -> Iterator[Line]:
@@ -225,11 +216,3 @@ class _Page:
     def _fold(self, text: str) -> list[str]:
         safe = one_line(text) if self.unicode else ascii_only(one_line(text))
         return textwrap.wrap(safe, self.width - LABEL, break_on_hyphens=False) or [""]
-
-
-def _gateway_mark(result: GatewayResult) -> Mark:
-    if result.outcome is Outcome.FALSIFIED:
-        return Mark.FAILED
-    if result.outcome.passes:
-        return Mark.PASSED if result.complete else Mark.PARTIAL
-    return Mark.OPEN

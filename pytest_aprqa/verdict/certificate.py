@@ -151,19 +151,20 @@ def _status(
             return Status.BLOCKED, f"{result.gateway} falsified: {result.reason}"
     failed = [record for record in records if record.outcome.fails]
     if failed and mqs.measured < PASS_THRESHOLD:
-        return Status.BLOCKED, _low_score(mqs.measured, PASS_THRESHOLD, failed)
+        what = "MQS" if mqs.measured == mqs.raw else "the MQS of what ran,"
+        return Status.BLOCKED, _low_score(f"{what} {mqs.measured}", PASS_THRESHOLD, failed)
     if gap := _gap(plan, records, mqs):
         return Status.PARTIAL, gap
     needed = certified_threshold(plan.tier)
     if mqs.raw >= needed:
         return Status.CERTIFIED, ""
-    return Status.PROVISIONAL, _low_score(mqs.raw, needed, failed)
+    return Status.PROVISIONAL, _low_score(f"MQS {mqs.raw}", needed, failed)
 
 
-def _low_score(score: int, needed: int, failed: Sequence[Evidence]) -> str:
-    count = f"{len(failed)} checks" if len(failed) > 1 else "1 check"
+def _low_score(score: str, needed: int, failed: Sequence[Evidence]) -> str:
+    count = f"{len(failed)} checks" if len(failed) != 1 else "1 check"
     first = f", the first {failed[0].check}: {failed[0].reason}" if failed else ""
-    return f"MQS {score} is below {needed}: {count} failed{first}"
+    return f"{score} is below {needed}: {count} failed{first}"
 
 
 def _gap(plan: RunPlan, records: Sequence[Evidence], mqs: Mqs) -> str:

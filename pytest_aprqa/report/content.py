@@ -1,0 +1,195 @@
+"""What every report tells, whatever it looks like: the items, the rates, the gaps, the commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pytest_aprqa.playbook.check import CheckKind
+from pytest_aprqa.report.matrix import Mark, tally
+from pytest_aprqa.report.visible import one_line, visible
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.plan import PlannedCheck
+from pytest_aprqa.verdict.record import Run
+from pytest_aprqa.words import Backend, Format, Modality
+
+MOST_CHARACTERS = 4000
+"""A longer text is cut in a report; the evidence has it whole."""
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One planned check and what came of it, ready to show: no text steers a terminal or a page.
+
+    Attributes:
+        outcome: an outcome, or "not run".
+        reference: answer of the SafeTensors artifact to the same prompt, or "".
+        facts: small named values, in order.
+        attempts: every try, when there was more than one or one left a trace.
+    """
+
+    name: str
+    gate_id: str
+    kind: str
+    category: str
+    cell: str
+    mark: Mark
+    outcome: str
+    reason: str
+    prompt: str = ""
+    answer: str = ""
+    reference: str = ""
+    expected: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    attempts: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return self.mark in (Mark.FAILED, Mark.CRASHED, Mark.TIMEOUT)
+
+
+def items(run: Run) -> list[Item]:
+    """Return every planned check, those without a record included, in the order of the plan."""
+    records = {record.check: record for record in run.records}
+    references = _references(run.plan.checks, records)
+    return [
+        _item(check, records, references.get((check.prompt_digest, check.modality), ""))
+        for check in run.plan.checks
+    ]
+
+
+def _item(check: PlannedCheck, records: Mapping[str, Evidence], reference: str) -> Item:
+    record = records.get(check.check)
+    known = Item(
+        name=one_line(check.check),
+        gate_id=one_line(check.gate_id),
+        kind=check.kind.value,
+        category=check.category.value if check.category else check.subject,
+        cell=str(check.cell),
+        mark=tally((check,), records).mark,
+        outcome=record.outcome.value if record else NOT_RUN,
+        reason=one_line(record.reason) if record else NOT_RUN,
+    )
+    if record is None:
+        return known
+    return Item(
+        **{name: getattr(known, name) for name in _IDENTITY},
+        prompt=_cut(record.prompt),
+        answer=_cut(record.answer),
+        reference="" if check.format is Format.SAFETENSORS else _cut(reference),
+        expected=_cut(record.expected),
+        facts=tuple(_facts(record)),
+        attempts=tuple(_attempts(record)),
+    )
+
+
+_IDENTITY = ("name", "gate_id", "kind", "category", "cell", "mark", "outcome", "reason")
+
+
+def _references(
+    checks: Iterable[PlannedCheck], records: Mapping[str, Evidence]
+) -> dict[tuple[str, Modality | None], str]:
+    """Return the reference's answers by prompt and modality, the CPU's where there are several."""
+    found: dict[tuple[str, Modality | None], str] = {}
+    for check in checks:
+        record = records.get(check.check)
+        if check.format is Format.SAFETENSORS and check.prompt_digest and record:
+            key = (check.prompt_digest, check.modality)
+            if record.answer is not None and (check.backend is Backend.CPU or key not in found):
+                found[key] = record.answer
+    return found
+
+
+def _facts(record: Evidence) -> Iterable[tuple[str, str]]:
+    compared = ", ".join(f"{count} {what}" for what, count in sorted(record.compared.items()))
+    yield "compared", one_line(compared) or "nothing"
+    if record.attribution:
+        yield "attribution", record.attribution.value
+    if record.flaky:
+        yield "flaky", "a crash did not repeat in a fresh engine"
+    for name, value in sorted(record.metrics.items()):
+        yield one_line(name.replace("_", " ")), number(value)
+    if record.engine:
+        yield "engine", one_line(record.engine)
+    if record.artifact_digest:
+        yield "artifact", one_line(record.artifact_digest)
+    if record.seconds:
+        yield "seconds", number(record.seconds)
+
+
+def _attempts(record: Evidence) -> Iterable[str]:
+    if len(record.attempts) < 2 and not any(attempt.stderr for attempt in record.attempts):
+        return
+    for count, attempt in enumerate(record.attempts, start=1):
+        signal = f" ({attempt.signal})" if attempt.signal else ""
+        text = f"attempt {count}: {attempt.outcome}{signal} {attempt.reason}\n{attempt.stderr}"
+        yield _cut(text.strip())
+
+
+def _cut(text: str | None) -> str:
+    if not text or len(text) <= MOST_CHARACTERS:
+        return visible(text or "")
+    left = len(text) - MOST_CHARACTERS
+    return f"{visible(text[:MOST_CHARACTERS])}\n[{left} more characters in the evidence]"
+
+
+def number(value: float) -> str:
+    """Return a number as people read it."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What was measured of each format and backend.
+
+    Attributes:
+        names: the measurements, as columns.
+        rows: format and backend, and one value a column, "" where it was not measured.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def measurements(run: Run) -> Measurements:
+    """Return the metrics of a run's performance checks as a table."""
+    found: dict[str, dict[str, float]] = {}
+    for record in run.records:
+        if record.kind == CheckKind.PERFORMANCE and record.outcome.executed and record.format:
+            cell = "-".join(part for part in (record.format, record.backend) if part)
+            found.setdefault(cell, {}).update(record.metrics)
+    names = sorted({name for metrics in found.values() for name in metrics})
+    rows = (
+        (cell, tuple(number(metrics[n]) if n in metrics else "" for n in names))
+        for cell, metrics in found.items()
+    )
+    return Measurements(tuple(one_line(n.replace("_", " ")) for n in names), tuple(rows))
+
+
+def unmeasured(run: Run) -> list[tuple[str, int]]:
+    """Return why checks have no verdict and how many, the commonest reason first."""
+    reasons = Counter(
+        one_line(record.reason) or record.outcome.value
+        for record in run.records
+        if not record.outcome.executed
+    )
+    if missing := len(run.plan.checks) - len(run.records):
+        reasons[NOT_RUN] += missing
+    return reasons.most_common()
+
+
+def reproduce(run: Run) -> list[str]:
+    """Return the commands that make this run again, and the first failing check alone."""
+    playbook = run.plan.playbook
+    options = f" --tier {run.plan.tier}" + (" --no-gpu" if run.plan.cpu_only else "")
+    commands = [run.environment.command or f"pytest {shlex.quote(playbook)}{options}"]
+    for record in run.records:
+        if record.outcome.fails:
+            node = shlex.quote(f"{playbook}::{record.check}")
+            commands.append(f"pytest {node}{options}")
+            break
+    return [one_line(command) for command in commands]
