@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pytest_aprqa.playbook.profile import Assertions
+from typing import TYPE_CHECKING
+
 from pytest_aprqa.words import Backend
+
+if TYPE_CHECKING:
+    from pytest_aprqa.playbook.profile import Assertions
 
 _MS = 1000.0
 

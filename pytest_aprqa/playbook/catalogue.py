@@ -127,7 +127,4 @@ def _entry(family: dict[str, Any], asked: str, answers: str | list[str]) -> Entr
     if family.get("oracle") == "code_syntax":
         return stem, question, OracleSpec("code_syntax", {"languages": [answers]})
     wanted = [answers] if isinstance(answers, str) else answers
-    config: dict[str, Any] = {"any": wanted}
-    if not family.get("whole_words", True):
-        config["whole_words"] = False
-    return stem, question, OracleSpec("contains", config)
+    return stem, question, OracleSpec("contains", {"any": wanted, **family.get("contains", {})})

@@ -11,9 +11,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import CoreSchema
 
 from pytest_aprqa.words import FailurePolicy
 
@@ -69,18 +71,33 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_
 PromptText = Annotated[str, StringConstraints(pattern=r"\S", max_length=100_000)]
 """A prompt with at least one visible character."""
 
-Count = Annotated[int, BeforeValidator(_no_boolean)]
-"""A whole number."""
+NoBoolean = BeforeValidator(_no_boolean)
+"""Marks a number for which `true` may not stand; last in its annotation, after its bounds."""
 
-Number = Annotated[float, BeforeValidator(_no_boolean)]
+NonNegative = Annotated[float, Field(ge=0), NoBoolean]
 """A finite number; `1e-5`, which YAML 1.1 reads as text, is one."""
-
-NonNegative = Annotated[Number, Field(ge=0)]
-
-Ratio = Annotated[Number, Field(ge=0, le=1)]
 
 Distinct = AfterValidator(_distinct)
 """Marks a list in which nothing may stand twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Marks a field that a validator before its type lets be something else as well.
+
+    Attributes:
+        schema: JSON Schema of what else.
+    """
+
+    schema: dict[str, Any]
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [self.schema, handler(core)]}
+
+
+TEXT_TOO = Also({"type": "string"})
 
 Policy = Annotated[
     FailurePolicy,

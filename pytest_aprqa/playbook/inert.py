@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from pytest_aprqa.playbook.fields import Count, Flag, Inert, NonNegative, Number, Section
+from pytest_aprqa.playbook.fields import Flag, Inert, NoBoolean, NonNegative, Section
 
 
 def _shape(value: Any) -> str:
@@ -22,15 +22,15 @@ class PropertyTest(Section):
     name: str
     generator: str
     oracle: str
-    count: Annotated[Count, Field(ge=1)] = 100
+    count: Annotated[int, Field(ge=1), NoBoolean] = 100
 
 
 class PropertyRun(Section):
     """The other shape of `property_tests`."""
 
     enabled: Flag = False
-    cases: Annotated[Count, Field(ge=1, le=10_000)] = 100
-    max_shrink_iters: Annotated[Count, Field(ge=0)] = 1000
+    cases: Annotated[int, Field(ge=1, le=10_000), NoBoolean] = 100
+    max_shrink_iters: Annotated[int, Field(ge=0), NoBoolean] = 1000
 
 
 PropertyTests = Annotated[
@@ -118,7 +118,7 @@ class InferenceCompare(Switched):
     """Comparison of one answer over formats."""
 
     prompt: str | None = None
-    max_tokens: Annotated[Count, Field(ge=1)] = 10
+    max_tokens: Annotated[int, Field(ge=1), NoBoolean] = 10
     tolerance: NonNegative = 1e-5
 
 
@@ -179,7 +179,7 @@ class OllamaParity(Switched):
     quantizations: tuple[str, ...] = ("q4_k_m",)
     prompts: tuple[str, ...] = ("What is 2+2?",)
     temperature: NonNegative = 0.0
-    min_perf_ratio: Number = 0.8
+    min_perf_ratio: NonNegative = 0.8
 
 
 class KernelProfile(Section):
@@ -187,5 +187,5 @@ class KernelProfile(Section):
 
     family: str | None = None
     kernel_ops: tuple[str, ...] = ()
-    prompt_count: Annotated[Count, Field(ge=0)] | None = None
+    prompt_count: Annotated[int, Field(ge=0), NoBoolean] | None = None
     long_context: Flag = False

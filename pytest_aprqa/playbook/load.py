@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_aprqa.playbook.canonical import digest_of
+from pytest_aprqa.playbook.consistency import CheckOracle, inconsistencies
 from pytest_aprqa.playbook.errors import Notice, PlaybookError, Problem, dotted, playbook_error
 from pytest_aprqa.playbook.extends import FIELD, read_merged
 from pytest_aprqa.playbook.schema import Playbook
-from pytest_aprqa.playbook.validate import validate
+from pytest_aprqa.playbook.validate import placed, validate
 
 __all__ = ["LoadedPlaybook", "Notice", "PlaybookError", "load_playbook"]
 
@@ -45,14 +46,21 @@ class LoadedPlaybook:
         return playbook_error([Problem(f"{field}: {text}", (), self.path, self.line_of(field))])
 
 
-def load_playbook(path: Path) -> LoadedPlaybook:
+def load_playbook(path: Path, *, check_oracle: CheckOracle | None = None) -> LoadedPlaybook:
     """Read a playbook and the templates it extends.
+
+    Args:
+        path: the file.
+        check_oracle: says whether an oracle exists and may be told what the playbook tells it.
+            Which oracles there are is not known here; without it they are checked when they judge.
 
     Raises:
         PlaybookError: the file cannot be read or breaks the schema; every problem, a line each.
     """
     merged = read_merged(path)
     playbook = validate(merged, path)
+    if wrong := list(inconsistencies(playbook, check_oracle)):
+        raise playbook_error(placed(field, text, merged, path) for field, text in wrong)
     lines = {dotted(at): place.line for at, place in merged.positions.items() if place.path == path}
     return LoadedPlaybook(
         playbook=playbook,

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pytest_aprqa.playbook.fields import Count, Distinct, Name, NonNegative, PromptText, Section
+from pytest_aprqa.playbook.fields import TEXT_TOO, Distinct, Name, NoBoolean, PromptText, Section
 from pytest_aprqa.playbook.oracles import Oracle
 from pytest_aprqa.words import Backend, Modality
 
-MaxTokens = Annotated[Count, Field(ge=1, le=8192)]
-Temperature = Annotated[NonNegative, Field(le=5)]
+MaxTokens = Annotated[int, Field(ge=1, le=8192), NoBoolean]
+Temperature = Annotated[float, Field(ge=0, le=5), NoBoolean]
 
 
 def _as_tuple(value: Any) -> Any:
@@ -30,12 +30,15 @@ class Prompt(Section):
 
     name: Name | None = Field(default=None, description="Name of the scenario; numbered otherwise")
     prompt: PromptText = Field(description="The user's text")
+    completion: PromptText | None = Field(
+        default=None, description="Text for run, when the question is no natural beginning"
+    )
     system: PromptText | None = Field(default=None, description="System message, chat and serve")
     history: tuple[Turn, ...] = Field(default=(), description="Earlier turns, chat and serve")
     oracles: tuple[Oracle, ...] | None = Field(
         default=None, description="Judges; chosen by the form of the prompt when absent"
     )
-    expected: Annotated[tuple[PromptText, ...], BeforeValidator(_as_tuple)] = Field(
+    expected: Annotated[tuple[PromptText, ...], BeforeValidator(_as_tuple), TEXT_TOO] = Field(
         default=(), description="A text the answer holds, or a list of which it holds one"
     )
     max_tokens: MaxTokens | None = Field(default=None, description="Instead of the matrix's")
@@ -56,7 +59,7 @@ def _as_prompt(value: Any) -> Any:
     raise ValueError(f"found {value!r}; allowed: text in quotes, or a mapping with `prompt`")
 
 
-PromptEntry = Annotated[Prompt, BeforeValidator(_as_prompt)]
+PromptEntry = Annotated[Prompt, BeforeValidator(_as_prompt), TEXT_TOO]
 """A prompt as a mapping, or only its text."""
 
 
@@ -71,13 +74,13 @@ class TestMatrix(Section):
     backends: Annotated[tuple[Backend, ...], Distinct] = Field(
         default=tuple(Backend), min_length=1, description="Where to compute; the tier's when absent"
     )
-    scenario_count: Annotated[Count, Field(ge=1, le=10_000)] | None = Field(
+    scenario_count: Annotated[int, Field(ge=1, le=10_000), NoBoolean] | None = Field(
         default=None, description="Scenarios in each cell; the tier's when absent"
     )
-    seed: Annotated[Count, Field(ge=0, lt=2**63)] = Field(
+    seed: Annotated[int, Field(ge=0, lt=2**63), NoBoolean] = Field(
         default=42, description="Seed of the sampler; greedy decoding does not depend on it"
     )
-    timeout_ms: Annotated[Count, Field(ge=1, le=86_400_000)] = Field(
+    timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), NoBoolean] = Field(
         default=60_000, description="Milliseconds each check may take"
     )
     prompts: tuple[PromptEntry, ...] = Field(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from pytest_aprqa.playbook.fields import Also, Distinct
 from pytest_aprqa.words import Format, SizeCategory
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _not_auto(value: Any) -> Any:
+    return None if value == "auto" else value
 
 
 class PackageSource(BaseModel):
@@ -28,7 +33,7 @@ class PackageSource(BaseModel):
 class ModelSpec(BaseModel):
     """The model under test."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hf_repo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")] = (
         Field(
@@ -51,11 +56,15 @@ class ModelSpec(BaseModel):
     sha256: dict[str, Sha256] = Field(
         default_factory=dict, description="Expected sha256 by file name; checked by G0"
     )
-    formats: tuple[Format, ...] = Field(default=tuple(Format), description="Formats to test")
+    formats: Annotated[tuple[Format, ...], Distinct] = Field(
+        default=tuple(Format), min_length=1, description="Formats to test"
+    )
     quantizations: tuple[str, ...] = Field(
         default=(), description="Quantisations of the GGUF and APR artifacts; empty: as the source"
     )
-    size_category: SizeCategory | None = Field(default=None, description="Computed when absent")
+    size_category: Annotated[
+        SizeCategory | None, BeforeValidator(_not_auto), Also({"const": "auto"})
+    ] = Field(default=None, description="Computed when absent or `auto`")
     family: str | None = Field(default=None, description="Family in the registry")
     size_variant: str | None = Field(default=None, description="Size within the family")
     expected_hidden_dim: int | None = Field(default=None, gt=0)

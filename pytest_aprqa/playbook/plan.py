@@ -7,14 +7,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.playbook.check import Check
-from pytest_aprqa.playbook.errors import Notice
-from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.playbook.planner import Planner
-from pytest_aprqa.playbook.tiers import TIERS, matrix_of, shortfall, tier_of
+from pytest_aprqa.playbook.tiers import TIERS, matrix_of, shortfall, tier_notices, tier_of
 from pytest_aprqa.words import Backend, Category, FailurePolicy, Format, Modality, Tier
 
 if TYPE_CHECKING:
+    from pytest_aprqa.playbook.errors import Notice
     from pytest_aprqa.playbook.load import LoadedPlaybook
+    from pytest_aprqa.playbook.model_spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,9 @@ def make_plan(loaded: LoadedPlaybook, *, tier: Tier | None = None, no_gpu: bool 
     """
     matrix = matrix_of(loaded, tier, no_gpu=no_gpu)
     chosen = tier or tier_of(loaded)
-    checks = Planner(loaded, chosen, matrix).checks()
+    planner = Planner(loaded, chosen, matrix)
+    checks = planner.checks()
+    categories = frozenset(check.category for check in checks if check.category)
     playbook = loaded.playbook
     cpu_only = no_gpu and Backend.GPU in matrix_of(loaded, tier, no_gpu=False).backends
     return Plan(
@@ -95,7 +97,7 @@ def make_plan(loaded: LoadedPlaybook, *, tier: Tier | None = None, no_gpu: bool 
         model=playbook.model,
         tier=chosen,
         checks=checks,
-        categories=frozenset(check.category for check in checks if check.category),
+        categories=categories,
         formats=matrix.formats,
         backends=matrix.backends,
         modalities=matrix.modalities,
@@ -105,8 +107,8 @@ def make_plan(loaded: LoadedPlaybook, *, tier: Tier | None = None, no_gpu: bool 
         failure_policy=playbook.failure_policy,
         threshold=TIERS[chosen].threshold,
         seed=playbook.test_matrix.seed,
-        shortfall=shortfall(chosen, matrix, cpu_only=cpu_only),
-        notices=loaded.notices,
+        shortfall=shortfall(chosen, matrix, categories, cpu_only=cpu_only),
+        notices=(*loaded.notices, *planner.notices(), *tier_notices(loaded, tier, matrix)),
     )
 
 

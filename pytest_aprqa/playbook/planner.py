@@ -15,6 +15,7 @@ from pytest_aprqa.playbook.tiers import TIERS, Matrix
 from pytest_aprqa.words import Backend, Category, Cell, Format, Gateway, Tier
 
 if TYPE_CHECKING:
+    from pytest_aprqa.playbook.errors import Notice
     from pytest_aprqa.playbook.load import LoadedPlaybook
 
 REFERENCE = Format.SAFETENSORS
@@ -49,13 +50,17 @@ class Planner:
         self._playbook = loaded.playbook
         self._matrix = matrix
         self._categories = TIERS[tier].categories
-        self._questions = Questions(loaded)
+        self._questions = Questions(loaded, matrix.count)
         self._reach = Reach(tier, matrix)
         self._timeout = self._playbook.test_matrix.timeout_ms / 1000
 
     def checks(self) -> tuple[Check, ...]:
         """Return every check, in order."""
         return tuple(self._all())
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what the plan leaves unused, once its checks are made."""
+        return tuple(self._questions.notices())
 
     def _all(self) -> Iterator[Check]:
         for format_ in self._matrix.formats:
@@ -92,7 +97,7 @@ class Planner:
         for modality in self._matrix.modalities:
             here = Cell(cell.format, cell.backend, modality)
             gate_ids = {}
-            asked = self._questions.dealt(cell.backend, modality, self._matrix.count)
+            asked = self._questions.dealt(cell.backend, modality)
             for index, (scenario, kind, line) in enumerate(asked):
                 if kind not in gate_ids:
                     gate_ids[kind] = gate(CheckKind.SCENARIO, kind, Category.QUAL)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pytest_aprqa.playbook.fields import Count, Distinct, Flag, Inert, NonNegative, Section
+from pytest_aprqa.playbook.fields import Distinct, Flag, Inert, NoBoolean, NonNegative, Section
 from pytest_aprqa.words import Backend, Format
 
 GATE_LABELS = Inert("gate ids are fixed by this version; these labels appear nowhere")
@@ -44,10 +44,10 @@ class ProfileCi(Section):
     """How performance is measured."""
 
     enabled: Flag = Field(default=True, description="Whether performance is measured at all")
-    warmup: Annotated[Count, Field(ge=0, le=1000)] = Field(
+    warmup: Annotated[int, Field(ge=0, le=1000), NoBoolean] = Field(
         default=1, description="Generations thrown away first"
     )
-    measure: Annotated[Count, Field(ge=1, le=1000)] = Field(
+    measure: Annotated[int, Field(ge=1, le=1000), NoBoolean] = Field(
         default=3, description="Generations measured"
     )
     formats: Annotated[tuple[Format, ...], Distinct] = Field(

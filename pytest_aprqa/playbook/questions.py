@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_aprqa.playbook.catalogue import question_at
-from pytest_aprqa.playbook.check import Message, OracleSpec, Scenario
-from pytest_aprqa.playbook.load import LoadedPlaybook
-from pytest_aprqa.playbook.matrix import Prompt
-from pytest_aprqa.playbook.oracles import Oracle
-from pytest_aprqa.playbook.prompts import EDGE_NAMES
+from pytest_aprqa.playbook.check import Message, Scenario
+from pytest_aprqa.playbook.errors import Notice, dotted
+from pytest_aprqa.playbook.judges import Judges
 from pytest_aprqa.words import Backend, Modality
+
+if TYPE_CHECKING:
+    from pytest_aprqa.playbook.load import LoadedPlaybook
+    from pytest_aprqa.playbook.schema import NamedPrompt
 
 LANE = 100
 """Questions of the catalogue between the first ones of two lanes."""
-
-_SUM = re.compile(r"\d\s*[-+*/×÷]\s*\d")
-_CODE = re.compile(r"^\s*(def|class|async|fn|func|function|import|from|const|let|for|while)\b|```")
-_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("arithmetic", _SUM),
-    ("code_syntax", _CODE),
-)
 
 
 class Asked(NamedTuple):
@@ -49,103 +42,76 @@ class Questions:
     smaller tier asks the first questions of a larger one.
     """
 
-    def __init__(self, loaded: LoadedPlaybook) -> None:
+    def __init__(self, loaded: LoadedPlaybook, count: int) -> None:
+        self._loaded = loaded
+        self._count = count
         self._matrix = loaded.playbook.test_matrix
         self._line = loaded.line_of("test_matrix")
-        self._own = tuple(_own_questions(loaded))
-        self._taken = {asked.scenario.name for asked in self._own}
+        self._judges = Judges(loaded.playbook.oracles)
+        self._own = loaded.playbook.named_prompts()
+        self._taken = {prompt.name for prompt in self._own}
+        self._dealt: dict[tuple[Backend, Modality], tuple[Asked, ...]] = {}
 
-    @property
-    def own(self) -> int:
-        """How many questions the playbook brings."""
-        return len(self._own)
-
-    def dealt(self, backend: Backend, modality: Modality, count: int) -> list[Asked]:
+    def dealt(self, backend: Backend, modality: Modality) -> tuple[Asked, ...]:
         """Return the scenarios of a cell: the playbook's own, then the catalogue's."""
-        lane = list(Backend).index(backend) * len(Modality) + list(Modality).index(modality)
+        key = (backend, modality)
+        if key not in self._dealt:
+            lane = list(Backend).index(backend) * len(Modality) + list(Modality).index(modality)
+            self._dealt[key] = tuple(self._lane(lane, modality))
+        return self._dealt[key]
+
+    def notices(self) -> list[Notice]:
+        """Return what the questions dealt so far have left unused."""
+        return [
+            Notice(
+                field := f"oracles[{place}]",
+                "no question of this plan has an answer of the form this oracle judges",
+                self._loaded.line_of(field),
+            )
+            for place in self._judges.idle()
+        ]
+
+    def _lane(self, lane: int, modality: Modality) -> list[Asked]:
         lanes = len(Backend) * len(Modality)
         own = len(self._own)
         first = lane * own // lanes
-        dealt = [self._own[(first + place) % own] for place in range(min(count, own))]
+        places = [(first + step) % own for step in range(min(self._count, own))]
+        asked = [self._from_playbook(self._own[place], modality) for place in places]
         fresh = (
             place
-            for place in (_place(lane, step, lanes) for step in itertools.count())
+            for place in (catalogue_place(lane, step, lanes) for step in itertools.count())
             if question_at(place).name not in self._taken
         )
-        more = itertools.islice(fresh, count - len(dealt))
-        return dealt + [self._from_catalogue(place, modality) for place in more]
+        more = itertools.islice(fresh, self._count - len(asked))
+        return asked + [self._from_catalogue(place, modality) for place in more]
 
     def _from_catalogue(self, place: int, modality: Modality) -> Asked:
         question = question_at(place)
         scenario = Scenario(
             name=question.name,
             prompt=question.stem if modality is Modality.RUN else question.question,
-            oracles=(question.oracle,),
+            oracles=self._judges.of_known(question.oracle),
             max_tokens=self._matrix.max_tokens,
             seed=self._matrix.seed,
         )
         return Asked(scenario, question.kind, self._line)
 
+    def _from_playbook(self, named: NamedPrompt, modality: Modality) -> Asked:
+        entry = named.entry
+        raw = modality is Modality.RUN
+        scenario = Scenario(
+            name=named.name,
+            prompt=(entry.completion if raw else None) or entry.prompt,
+            system=None if raw else entry.system,
+            history=() if raw else tuple(Message(t.role, t.content) for t in entry.history),
+            oracles=self._judges.of_prompt(entry),
+            max_tokens=entry.max_tokens or self._matrix.max_tokens,
+            temperature=entry.temperature,
+            seed=self._matrix.seed,
+        )
+        return Asked(scenario, "prompt", self._loaded.line_of(dotted(named.field)))
 
-def _place(lane: int, step: int, lanes: int) -> int:
+
+def catalogue_place(lane: int, step: int, lanes: int) -> int:
     """Return the place in the catalogue of a lane's questions, no two lanes sharing any."""
-    if step < LANE:
-        return lane * LANE + step
-    return (step * lanes) + lane
-
-
-def _own_questions(loaded: LoadedPlaybook) -> list[Asked]:
-    """Return the questions that stand in the playbook, named."""
-    playbook = loaded.playbook
-    placed: list[tuple[str, Prompt]] = [
-        *((f"scenarios[{i}]", entry) for i, entry in enumerate(playbook.scenarios)),
-        *(
-            (f"test_matrix.prompts[{i}]", entry)
-            for i, entry in enumerate(playbook.test_matrix.prompts)
-        ),
-    ]
-    taken: dict[str, str] = {}
-    asked: list[Asked] = []
-    for field, entry in placed:
-        name = entry.name or f"prompt-{len(asked) + 1:03d}"
-        if name in taken:
-            raise loaded.error(field, f"the name {name!r} is taken by {taken[name]}")
-        if name in EDGE_NAMES:
-            raise loaded.error(field, f"the name {name!r} is taken by the edge case of that name")
-        taken[name] = field
-        scenario = _scenario(entry, name, loaded)
-        asked.append(Asked(scenario, "prompt", loaded.line_of(field)))
-    return asked
-
-
-def _scenario(entry: Prompt, name: str, loaded: LoadedPlaybook) -> Scenario:
-    matrix = loaded.playbook.test_matrix
-    return Scenario(
-        name=name,
-        prompt=entry.prompt,
-        system=entry.system,
-        history=tuple(Message(turn.role, turn.content) for turn in entry.history),
-        oracles=_oracles(entry, loaded.playbook.oracles),
-        max_tokens=entry.max_tokens or matrix.max_tokens,
-        temperature=entry.temperature,
-        seed=matrix.seed,
-    )
-
-
-def _oracles(entry: Prompt, settings: Sequence[Oracle]) -> tuple[OracleSpec, ...]:
-    """Choose who judges a prompt.
-
-    A prompt's own oracles and expected text decide when there are any. Otherwise its form does: a
-    sum, a beginning of code, or else plain text; the playbook's `oracles` say how strict they are,
-    and add those that apply to any text.
-    """
-    expected = [OracleSpec("contains", {"any": list(entry.expected)})] if entry.expected else []
-    if entry.oracles is not None or expected:
-        return (*expected, *(oracle.spec() for oracle in entry.oracles or ()))
-    by_form = next((name for name, form in _FORMS if form.search(entry.prompt)), None)
-    narrow = {name for name, _ in _FORMS}
-    if by_form == "arithmetic" or by_form == "code_syntax":
-        narrow.add("response")
-    chosen = [oracle.spec() for oracle in settings if oracle.type not in narrow]
-    stated = [oracle.spec() for oracle in settings if oracle.type == by_form]
-    return (*(stated or ([OracleSpec(by_form)] if by_form else [])), *chosen)
+    return lane * LANE + step if step < LANE else step * lanes + lane

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
@@ -18,7 +18,7 @@ from pytest_aprqa.playbook.inert import (
     StateMachine,
     TracePayload,
 )
-from pytest_aprqa.playbook.matrix import Scenario, TestMatrix
+from pytest_aprqa.playbook.matrix import Prompt, Scenario, TestMatrix
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.playbook.oracles import Oracle
 from pytest_aprqa.playbook.profile import ProfileCi
@@ -77,6 +77,20 @@ class Metadata(Section):
     )
 
 
+class NamedPrompt(NamedTuple):
+    """A question of the playbook.
+
+    Attributes:
+        field: where it stands.
+        name: its own, or a number.
+        entry: the question.
+    """
+
+    field: FieldPath
+    name: str
+    entry: Prompt
+
+
 class Playbook(Section):
     """What to test, and what must come out."""
 
@@ -131,6 +145,20 @@ class Playbook(Section):
     verification_tests: Annotated[
         list[Any], Inert("steps in prose are not run; write scenarios with oracles")
     ] = Field(default_factory=list, description="Steps in prose")
+
+    def named_prompts(self) -> tuple[NamedPrompt, ...]:
+        """Return the playbook's own questions with their names, scenarios first."""
+        placed: list[tuple[FieldPath, Prompt]] = [
+            *((("scenarios", i), entry) for i, entry in enumerate(self.scenarios)),
+            *(
+                (("test_matrix", "prompts", i), entry)
+                for i, entry in enumerate(self.test_matrix.prompts)
+            ),
+        ]
+        return tuple(
+            NamedPrompt(field, entry.name or f"prompt-{place:03d}", entry)
+            for place, (field, entry) in enumerate(placed, start=1)
+        )
 
     @property
     def notices(self) -> tuple[Notice, ...]:

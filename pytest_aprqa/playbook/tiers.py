@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from pytest_aprqa.playbook.errors import Notice
 from pytest_aprqa.playbook.tier_names import TIER_NAMES, tier_of_stem
 from pytest_aprqa.words import Backend, Category, Format, Modality, Tier
 
@@ -173,22 +174,44 @@ def _check_serves(loaded: LoadedPlaybook, tier: Tier) -> None:
     )
 
 
-def shortfall(tier: Tier, matrix: Matrix, *, cpu_only: bool) -> tuple[str, ...]:
-    """Say in what a matrix is less than its tier asks for, a sentence each."""
+def shortfall(
+    tier: Tier, matrix: Matrix, categories: frozenset[Category], *, cpu_only: bool
+) -> tuple[str, ...]:
+    """Say in what a plan is less than its tier asks for, a sentence each.
+
+    A GPU that was left out by `--no-gpu` is not counted: the plan says "cpu only".
+    """
     spec = TIERS[tier]
-    axes = (
-        ("formats", spec.formats if spec.needs else (), matrix.formats),
-        ("backends", spec.backends, (*matrix.backends, *([Backend.GPU] if cpu_only else []))),
-        ("modalities", spec.modalities, matrix.modalities),
-    )
     less = []
-    for axis, wanted, there in axes:
-        if missing := [value for value in wanted if value not in there]:
-            less.append(f"tier {tier} has {axis} that are not planned: {', '.join(missing)}")
-    if matrix.count < spec.per_cell:
-        less.append(f"tier {tier} asks {spec.per_cell} scenarios a cell; {matrix.count} planned")
+    if spec.needs:
+        axes = (
+            ("formats", spec.formats, matrix.formats),
+            ("backends", spec.backends, (*matrix.backends, *([Backend.GPU] if cpu_only else []))),
+            ("modalities", spec.modalities, matrix.modalities),
+        )
+        for axis, wanted, there in axes:
+            if missing := [value for value in wanted if value not in there]:
+                less.append(f"tier {tier} has {axis} that are not planned: {', '.join(missing)}")
     if (total := matrix.cells * matrix.count) < spec.scenarios:
-        less.append(f"tier {tier} asks {spec.scenarios} scenarios in all; {total} planned")
+        less.append(f"tier {tier} asks at least {spec.scenarios} scenarios; {total} are planned")
+    if empty := [c for c in Category if c in spec.categories - categories]:
+        less.append(f"tier {tier} has categories without any check here: {', '.join(empty)}")
     if Format.SAFETENSORS not in matrix.formats:
         less.append("without safetensors no conversion is held against a reference")
     return tuple(less)
+
+
+def tier_notices(
+    loaded: LoadedPlaybook, requested: Tier | None, matrix: Matrix
+) -> tuple[Notice, ...]:
+    """Tell the author of a large playbook that nothing in it names a tier."""
+    stated = tier_of_stem(loaded.path.stem) or loaded.playbook.metadata.tier
+    total = matrix.cells * matrix.count
+    larger = [t for t in (Tier.DEEP, Tier.STANDARD) if total >= TIERS[t].scenarios]
+    if requested or stated or not larger:
+        return ()
+    reason = (
+        f"no tier is named, so {Tier.QUICK} applies, although {total} scenarios are planned; "
+        f"name one by file suffix, metadata.tier or --tier {larger[0]}"
+    )
+    return (Notice("metadata.tier", reason, loaded.line_of("metadata.tier")),)

@@ -30,17 +30,18 @@ def validate(merged: Merged, path: Path) -> Playbook:
         ) from None
 
 
-def position_of(field: FieldPath, positions: dict[FieldPath, Position], path: Path) -> Position:
-    """Return where a field stands, or the nearest thing around it."""
-    while field and field not in positions:
-        field = field[:-1]
-    return positions.get(field, Position(path, 0))
+def placed(field: FieldPath, text: str, merged: Merged, path: Path) -> Problem:
+    """Return the problem of a field, with its line or that of the nearest thing around it."""
+    around = field
+    while around and around not in merged.positions:
+        around = around[:-1]
+    place = merged.positions.get(around, Position(path, 0))
+    return Problem(text, field, place.path, place.line)
 
 
 def _problem(details: ErrorDetails, merged: Merged, path: Path) -> Problem:
     field = _in_document(details["loc"], merged.value)
-    place = position_of(field, merged.positions, path)
-    return Problem(_sentence(details, field), field, place.path, place.line)
+    return placed(field, _sentence(details, field), merged, path)
 
 
 def _in_document(loc: Iterable[str | int], document: Any) -> FieldPath:
