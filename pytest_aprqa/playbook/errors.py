@@ -55,10 +55,16 @@ class Notice:
     line: int = 0
 
 
-def playbook_error(problems: Iterable[Problem]) -> PlaybookError:
-    """Return the error that says all the problems, in the order of the file."""
+MOST_SHOWN = 100
+"""Problems of one playbook that are told at once."""
+
+
+def playbook_error(problems: Iterable[Problem], more: int = 0) -> PlaybookError:
+    """Return the error that says all the problems in the order of the file, and how many more."""
     ordered = sorted(problems, key=lambda problem: (str(problem.path), problem.line or 0))
-    return PlaybookError("\n".join(map(str, ordered)))
+    more += max(len(ordered) - MOST_SHOWN, 0)
+    lines = [str(problem) for problem in ordered[:MOST_SHOWN]]
+    return PlaybookError("\n".join([*lines, *([f"and {more} more problems"] if more else [])]))
 
 
 def dotted(field: FieldPath) -> str:

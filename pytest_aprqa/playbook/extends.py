@@ -65,7 +65,7 @@ def find_template(source: Source) -> Path:
     """Return the template that a playbook extends.
 
     A name is looked up in `templates/` next to the playbook and in each folder above it, then among
-    the templates of this package; anything with a slash or a suffix is a path relative to the playbook.
+    the templates of this package; a text that ends in `.yaml` or `.yml` is a path relative to the playbook.
 
     Raises:
         PlaybookError: there is no such template; the message lists those there are.
@@ -73,11 +73,13 @@ def find_template(source: Source) -> Path:
     wanted = source.value[FIELD]
     if not isinstance(wanted, str) or not wanted:
         raise _error(source, f"found {wanted!r}; allowed: the name of a template, or a path to one")
-    if "/" in wanted or wanted.endswith((".yaml", ".yml")):
+    if wanted.endswith((".yaml", ".yml")):
         path = (source.path.parent / wanted).resolve()
         if path.is_file():
             return path
         raise _error(source, f"found {wanted!r}; there is no file {shown_path(path)}")
+    if "/" in wanted:
+        raise _error(source, f"found {wanted!r}; a path to a template ends in .yaml")
     folders = [above / "templates" for above in source.path.resolve().parents] + [PACKAGED]
     for folder in folders:
         if (candidate := folder / f"{wanted}.yaml").is_file():
@@ -110,9 +112,10 @@ def _merge_into(
             target[key] = dict(target[key])
             _merge_into(target[key], value, here, positions)
             continue
+        if key in target:
+            for inherited in [field for field in positions if field[: len(here)] == here]:
+                del positions[inherited]
         target[key] = value
-        for inherited in [field for field in positions if field[: len(here)] == here]:
-            del positions[inherited]
 
 
 def _forget(base: Merged, field: FieldPath) -> None:

@@ -22,6 +22,7 @@ MAX_VALUES = 200_000
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SCALARS = SafeConstructor()
 _TAG = "tag:yaml.org,2002:"
+_PLAIN = (_TAG + "map", _TAG + "seq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,7 @@ def read_source(path: Path) -> Source:
     root = _compose(path, text)
     builder = _Builder(path)
     if root is None:
-        _refuse(
-            path, "the file is empty; a playbook has at least name, version, model, test_matrix"
-        )
+        _refuse(path, "the file is empty; a playbook has at least a name and a model")
     if not isinstance(root, yaml.MappingNode):
         line = root.start_mark.line
         _refuse(path, f"found {_kind(root)}; a playbook is a mapping of `field: value`", line)
@@ -131,6 +130,9 @@ class _Builder:
             _refuse(self.path, f"more than {MAX_VALUES} values once aliases are expanded", line)
         if len(at) > MAX_DEPTH:
             _refuse(self.path, "an alias refers to what contains it", line)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN:
+            self._problem(at, line, f"the YAML tag {node.tag} is not allowed")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)
         if isinstance(node, yaml.SequenceNode):

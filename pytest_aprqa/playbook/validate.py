@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pytest_aprqa.playbook.errors import FieldPath, Problem, dotted, playbook_error
+from pytest_aprqa.playbook.errors import MOST_SHOWN, FieldPath, Problem, dotted, playbook_error
 from pytest_aprqa.playbook.extends import Merged, Position
 from pytest_aprqa.playbook.schema import Playbook
 
@@ -25,9 +25,9 @@ def validate(merged: Merged, path: Path) -> Playbook:
     try:
         return Playbook.model_validate(merged.value)
     except ValidationError as error:
-        raise playbook_error(
-            _problem(details, merged, path) for details in error.errors()
-        ) from None
+        found = error.errors()
+        problems = [_problem(details, merged, path) for details in found[:MOST_SHOWN]]
+        raise playbook_error(problems, len(found) - len(problems)) from None
 
 
 def placed(field: FieldPath, text: str, merged: Merged, path: Path) -> Problem:
