@@ -107,12 +107,15 @@ def divergence(first: Generation, second: Generation) -> Divergence | None:
     )
 
 
-def _parting(first: Sequence[object], second: Sequence[object], cut: bool) -> int | None:
-    missing = object()
-    pairs = (
-        zip(first, second, strict=False) if cut else zip_longest(first, second, fillvalue=missing)
-    )
+def first_difference(first: Sequence[object], second: Sequence[object]) -> int | None:
+    """Return the 0-based position of the first difference; the shorter's end counts as one."""
+    pairs = zip_longest(first, second, fillvalue=object())
     return next((i for i, (a, b) in enumerate(pairs) if a != b), None)
+
+
+def _parting(first: Sequence[object], second: Sequence[object], cut: bool) -> int | None:
+    shorter = min(len(first), len(second)) if cut else None
+    return first_difference(first[:shorter], second[:shorter])
 
 
 def _at(items: Sequence[str], position: int) -> str:

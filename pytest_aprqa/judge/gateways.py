@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pytest_aprqa.judge.garbage import inspect_text
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
 from pytest_aprqa.judge.statistics import rate_exceeds
 from pytest_aprqa.observation import FileReport, FinishReason, Generation
@@ -124,7 +125,7 @@ def judge_g4(
 
     Falsified when all outputs are garbage, however few, or when that many detections among that
     many sound outputs would have a probability of at most `alpha` (exact binomial tail). With a
-    false-alarm rate of 0.005 one detection of 2 falsifies, one of 3 to 20 does not, two of up to
+    false-alarm rate of 0.005 one detection of 2 falsifies and one of 3 does not; two of up to
     30 do. What the rule lets through still fails in the scenarios' own checks.
 
     Args:
@@ -167,15 +168,13 @@ def _is_too_much(count: int, total: int, false_alarm_rate: float, alpha: float) 
 
 def _garbage(generations: Sequence[Generation]) -> tuple[int, list[str]]:
     """Return how many outputs were looked at, and why those that are garbage are."""
-    from pytest_aprqa.judge.garbage import inspect_text
-
     judged = [g for g in generations if g.finish is not FinishReason.REFUSED]
     reasons: list[str] = []
     for generation in judged:
         if any(not math.isfinite(value) for value in generation.logprobs or ()):
             reasons.append("the engine's log-probabilities are not finite.")
             continue
-        report = inspect_text(generation.text)
-        if report.kinds:
-            reasons.append(f"{generation.text[:60]!r}: {report.reasons[0]}")
+        report = inspect_text(generation.text, finish=generation.finish)
+        if report.is_garbage:
+            reasons.append(f"{report.reasons[0]} in {generation.text[:60]!r}.")
     return len(judged), reasons

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_aprqa.judge.budget import Budget
+from pytest_aprqa.judge.divergence import first_difference
 from pytest_aprqa.judge.fidelity import judge_fidelity
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
 from pytest_aprqa.judge.tensors import Step, TensorComparison, compare_tensor, step_of
@@ -213,7 +214,7 @@ def judge_tokenizer(
     tokens = sum(len(case.reference_ids) for case in cases)
     compared = {"texts": len(cases), "tokens": tokens, "templates": len(templates)}
     faults = [fault for case in cases if (fault := _tokenizer_fault(case))]
-    faults += [_template_fault(case) for case in templates if case.reference != case.artifact]
+    faults += [fault for template in templates if (fault := _template_fault(template))]
     if faults:
         more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
         return falsified(
@@ -235,17 +236,17 @@ def judge_tokenizer(
 
 
 def _tokenizer_fault(case: TokenizerCase) -> str:
-    if case.reference_ids != case.artifact_ids:
-        position = _first_difference(case.reference_ids, case.artifact_ids)
+    position = first_difference(case.reference_ids, case.artifact_ids)
+    if position is not None:
         return (
             f"{case.text[:40]!r} encodes differently from token {position}: the reference has "
             f"{_window(case.reference_ids, position)}, the artifact "
             f"{_window(case.artifact_ids, position)}"
         )
     wanted = case.text if case.reference_decoded is None else case.reference_decoded
-    if case.decoded in (wanted, f" {wanted}") or f" {case.decoded}" == wanted:
+    position = first_difference(wanted, case.decoded)
+    if position is None or case.decoded == f" {wanted}" or f" {case.decoded}" == wanted:
         return ""
-    position = _first_difference(wanted, case.decoded)
     return (
         f"{case.text[:40]!r} decodes differently from character {position}: expected "
         f"{_window(wanted, position)!r}, got {_window(case.decoded, position)!r}"
@@ -253,17 +254,14 @@ def _tokenizer_fault(case: TokenizerCase) -> str:
 
 
 def _template_fault(case: TemplateCase) -> str:
-    position = _first_difference(case.reference, case.artifact)
+    position = first_difference(case.reference, case.artifact)
+    if position is None:
+        return ""
     return (
         f"The template renders {case.name!r} differently from character {position}: the reference "
         f"has {_window(case.reference, position)!r}, the artifact "
         f"{_window(case.artifact, position)!r}"
     )
-
-
-def _first_difference(first: Sequence[object], second: Sequence[object]) -> int:
-    pairs = zip(first, second, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
 def _window(items: Sequence[object], position: int) -> Sequence[object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_aprqa.judge.budget import SAME_WEIGHTS_TIE, Budget
-from pytest_aprqa.judge.divergence import judge_same_answers
+from pytest_aprqa.judge.divergence import first_difference, judge_same_answers
 from pytest_aprqa.judge.fidelity import judge_fidelity
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
 from pytest_aprqa.observation import Generation, TokenScores
@@ -53,10 +53,11 @@ def _judge_prompts(
 ) -> Judgement | None:
     """Return a failure when the two modalities fed different tokens."""
     first, second = base.prompt_token_ids, answer.prompt_token_ids
-    if first is None or second is None or first == second:
+    if first is None or second is None:
         return None
-    pairs = zip(first, second, strict=False)
-    position = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+    position = first_difference(first, second)
+    if position is None:
+        return None
     return falsified(
         f"{base_name} and {name} feed different tokens for the same prompt: {len(first)} against "
         f"{len(second)}, from token {position} on {list(first[position : position + 4])} against "

@@ -110,20 +110,24 @@ def _ratio(then: Measurement, now: Measurement) -> tuple[float, Interval]:
     Welch, "The generalization of Student's problem when several different population variances
     are involved", Biometrika 34 (1947).
     """
-    from scipy.stats import t
+    from scipy.special import ndtri, stdtrit
 
     difference, variance, weight = 0.0, 0.0, 0.0
     for measurement, sign in ((then, -1), (now, 1)):
         logs = np.log(measurement.samples)
         n = len(logs)
-        # A single value has the noise that is assumed of it, as if known from two samples.
-        share = float(logs.var(ddof=1)) / n if n > 1 else (SINGLE_NOISE / 1.96) ** 2
         difference += sign * float(logs.mean())
+        if n > 1:
+            share = float(logs.var(ddof=1)) / n
+            weight += share**2 / (n - 1)
+        else:
+            # The noise of a single value is assumed, so it costs no degrees of freedom.
+            share = (SINGLE_NOISE / 1.96) ** 2
         variance += share
-        weight += share**2 / max(1, n - 1)
     if variance == 0:
         return math.exp(difference), Interval(math.exp(difference), math.exp(difference))
-    half = float(t.ppf(0.975, variance**2 / weight)) * math.sqrt(variance)
+    quantile = stdtrit(variance**2 / weight, 0.975) if weight else ndtri(0.975)
+    half = float(quantile) * math.sqrt(variance)
     return math.exp(difference), Interval(math.exp(difference - half), math.exp(difference + half))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_aprqa.judge.divergence import first_difference
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
 from pytest_aprqa.observation import FinishReason, Generation, Usage
 from pytest_aprqa.words import Attribution
@@ -62,13 +63,12 @@ def judge_serve(
 
 
 def _stream_faults(text: str, streamed: str) -> list[str]:
-    if text == streamed:
+    position = first_difference(text, streamed)
+    if position is None:
         return []
-    pairs = zip(text, streamed, strict=False)
-    position = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(text), len(streamed)))
+    window = slice(position, position + 20)
     return [
-        f"the streamed text differs from character {position}: "
-        f"{streamed[position : position + 20]!r} against {text[position : position + 20]!r}"
+        f"streamed text differs from character {position}: {streamed[window]!r}, not {text[window]!r}"
     ]
 
 

@@ -41,10 +41,10 @@ def lower_bound(k: int, n: int, confidence: float = 0.95) -> float:
     Raises:
         ValueError: k is not within 0..n.
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     _check_counts(k, n)
-    return 0.0 if k == 0 else float(beta.ppf(1 - confidence, k, n - k + 1))
+    return 0.0 if k == 0 else float(betaincinv(k, n - k + 1, 1 - confidence))
 
 
 def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:
@@ -71,12 +71,12 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Interval:
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     _check_counts(k, n)
     if n == 0:
         return Interval(0.0, 1.0)
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     rate, spread = k / n, z * z / n
     centre = (rate + spread / 2) / (1 + spread)
     half = z * math.sqrt(rate * (1 - rate) / n + spread / (4 * n)) / (1 + spread)
@@ -85,15 +85,20 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Interval:
     )
 
 
+def _upper_tail(k: int, n: int, p: float) -> float:
+    """Return P(X >= k | n, p) of the binomial distribution, as the incomplete beta integral."""
+    from scipy.special import betainc
+
+    _check_counts(k, n)
+    return 1.0 if k == 0 else float(betainc(k, n - k + 1, p))
+
+
 def rate_exceeds(k: int, n: int, p0: float, alpha: float) -> bool:
     """Return whether k of n is more than a rate of p0 explains: P(X >= k | n, p0) <= alpha.
 
     Exact upper tail of the binomial distribution. Never true for k = 0.
     """
-    from scipy.stats import binom
-
-    _check_counts(k, n)
-    return k > 0 and float(binom.sf(k - 1, n, p0)) <= alpha
+    return k > 0 and _upper_tail(k, n, p0) <= alpha
 
 
 def mcnemar(worse: int, better: int) -> float:
@@ -102,10 +107,7 @@ def mcnemar(worse: int, better: int) -> float:
     `worse` items passed before and fail now, `better` the other way round; items that did not
     change say nothing. McNemar, Psychometrika 12 (1947), with the binomial instead of chi-square.
     """
-    from scipy.stats import binom
-
-    _check_counts(worse, worse + better)
-    return float(binom.sf(worse - 1, worse + better, 0.5))
+    return _upper_tail(worse, worse + better, 0.5)
 
 
 def holm(p_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
@@ -187,12 +189,12 @@ class Sprt:
 
 def student_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Return Student's interval of the mean of independent values; unknown below two values."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if len(values) < 2:
         return UNKNOWN
     sample = np.asarray(values, dtype=np.float64)
-    half = float(t.ppf((1 + confidence) / 2, len(sample) - 1)) * float(
+    half = float(stdtrit(len(sample) - 1, (1 + confidence) / 2)) * float(
         sample.std(ddof=1) / math.sqrt(len(sample))
     )
     return Interval(float(sample.mean()) - half, float(sample.mean()) + half)
@@ -221,7 +223,7 @@ def bootstrap_mean(
         resamples: how many means are drawn.
         seed: of the draws; the same data give the same interval.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
     filled = [np.asarray(values, dtype=np.float64) for values in sequences if len(values)]
     total = sum(len(values) for values in filled)
@@ -233,16 +235,13 @@ def bootstrap_mean(
         return UNKNOWN
     sums, sizes = _windows(filled, length)
     rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for i in range(resamples):
-        drawn = rng.integers(len(sums), size=blocks)
-        means[i] = sums[drawn].sum() / sizes[drawn].sum()
+    drawn = rng.integers(len(sums), size=(resamples, blocks))
+    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
     mean = sum(float(values.sum()) for values in filled) / total
     # Windows see the ends of a sequence less often than its middle, so the draws are recentred.
     means += mean - means.mean()
-    tail = float(
-        norm.cdf(math.sqrt(blocks / (blocks - 1)) * t.ppf((1 - confidence) / 2, blocks - 1))
-    )
+    quantile = stdtrit(blocks - 1, (1 - confidence) / 2)
+    tail = float(ndtr(math.sqrt(blocks / (blocks - 1)) * quantile))
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
