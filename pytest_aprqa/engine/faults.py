@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.engine.protocol import EngineError, Fault
 
 _NO_MEMORY = re.compile(
@@ -12,6 +13,13 @@ _NO_MEMORY = re.compile(
     r"|unable to allocate|not enough memory",
     re.IGNORECASE,
 )
+
+_ARTIFACT_FAULTS = {
+    ArtifactFault.MALFORMED: Fault.LOAD,
+    ArtifactFault.UNSUPPORTED: Fault.UNSUPPORTED,
+    ArtifactFault.NOT_FOUND: Fault.ENVIRONMENT,
+    ArtifactFault.ENVIRONMENT: Fault.ENVIRONMENT,
+}
 
 
 def says_no_memory(words: str) -> bool:
@@ -23,6 +31,8 @@ def fault_of(error: Exception, otherwise: Fault) -> EngineError:
     """Return what an exception inside a driver means; `otherwise` when nothing tells."""
     if isinstance(error, EngineError):
         return error
+    if isinstance(error, ArtifactError):
+        return EngineError(_ARTIFACT_FAULTS[error.fault], error.message)
     words = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         return EngineError(Fault.ENVIRONMENT, f"a package is missing: {error}")

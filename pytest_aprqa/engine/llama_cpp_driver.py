@@ -11,8 +11,7 @@ from typing import Any
 from pytest_aprqa.engine.driver import DriverConfig, require_context
 from pytest_aprqa.engine.llama_cpp_http import LlamaCppHttp, RefusalError
 from pytest_aprqa.engine.llama_cpp_load import (
-    SLOTS,
-    has_chat_template,
+    gguf_facts,
     load_error,
     require_device,
     server_parameters,
@@ -39,10 +38,12 @@ class LlamaCppDriver:
 
     def load(self) -> LoadReport:
         device = require_device(self._config.backend)
+        self._facts = gguf_facts(Path(self._config.path), self._config.context_length)
+        parameters = server_parameters(self._config, self._facts, self._api_key)
         log_start = self._log.size()
         started = time.monotonic()
         try:
-            self._server = self._xllamacpp.Server(server_parameters(self._config, self._api_key))
+            self._server = self._xllamacpp.Server(parameters)
         except RuntimeError as error:
             raise load_error(self._log.tail(log_start), error) from error
         seconds = time.monotonic() - started
@@ -50,16 +51,15 @@ class LlamaCppDriver:
         properties = self._http.get("/props")
         meta = self._http.get("/v1/models")["data"][0]["meta"]
         slot_context = properties["default_generation_settings"]["n_ctx"]
-        self._context: int = min(meta["n_ctx_train"], slot_context, self._config.context_length)
+        self._context: int = min(meta["n_ctx_train"], slot_context, self._facts.context)
         self._probe = LogprobProbe(self._http, meta["n_vocab"])
-        self._has_chat_template = has_chat_template(self._config.path)
         return LoadReport(
             engine=f"llama.cpp (xllamacpp {self._xllamacpp.__version__})",
             device=device,
             dtype=properties["model_ftype"],
             vocab_size=meta["n_vocab"],
             context_length=self._context,
-            has_chat_template=self._has_chat_template,
+            has_chat_template=self._facts.has_chat_template,
             seconds=seconds,
             threads=self._config.threads,
         )
@@ -110,7 +110,7 @@ class LlamaCppDriver:
         return Endpoint(self._server.listening_address, self._config.path, self._api_key)
 
     def _render(self, messages: list[Message] | tuple[Message, ...]) -> str:
-        if not self._has_chat_template:
+        if not self._facts.has_chat_template:
             # llama.cpp would put a template of its own in the place of the missing one.
             raise EngineError(Fault.UNSUPPORTED, "the model has no chat template")
         turns = [{"role": turn.role, "content": turn.content} for turn in messages]
@@ -145,9 +145,9 @@ class LlamaCppDriver:
             alone = prompt.refusal or self._room(prompt) < prompt.request.max_tokens
             groups.setdefault(index if alone else prompt.settings(), []).append(index)
         return [
-            group[start : start + SLOTS]
+            group[start : start + self._facts.slots]
             for group in groups.values()
-            for start in range(0, len(group), SLOTS)
+            for start in range(0, len(group), self._facts.slots)
         ]
 
     def _complete(self, prompts: list[_Prompt]) -> list[Generation]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pytest_aprqa.artifact.model import ArtifactError
+from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.engine.driver import DriverConfig
 from pytest_aprqa.engine.faults import says_no_memory
 from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.words import Backend
 
-SLOTS = 4
-"""Requests that one batch holds; each slot has a key-value cache of its own."""
+MOST_SLOTS = 4
+"""Requests that one batch holds at most; each slot has a key-value cache of its own."""
+
+_CACHE_BUDGET = 1 << 30
+"""Bytes of memory that slots beyond the first may take."""
 
 _ALL_LAYERS = 999
 _WARNINGS = 2
@@ -23,7 +31,50 @@ _UNSUPPORTED = re.compile(
 )
 
 
-def server_parameters(config: DriverConfig, api_key: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class GgufFacts:
+    """What has to be known of a file before, or instead of, asking the server.
+
+    Attributes:
+        has_chat_template: the server does not tell it from the default it takes in its place.
+        context: tokens one slot holds.
+        slots: requests in a batch.
+    """
+
+    has_chat_template: bool
+    context: int
+    slots: int
+
+
+def gguf_facts(path: Path, context_length: int) -> GgufFacts:
+    """Read the facts from a file's metadata; of a file we cannot read llama.cpp has the say."""
+    try:
+        with open_tensors(path) as file:
+            metadata = file.metadata
+    except ArtifactError:
+        return GgufFacts(has_chat_template=False, context=context_length, slots=1)
+    known = f"{metadata.get('general.architecture')}."
+    context = min(metadata.get(known + "context_length") or context_length, context_length)
+    cache = max(context * _cache_bytes_per_token(metadata, known), 1)
+    return GgufFacts(
+        has_chat_template=bool(metadata.get("tokenizer.chat_template")),
+        context=context,
+        slots=min(MOST_SLOTS, 1 + _CACHE_BUDGET // cache),
+    )
+
+
+def _cache_bytes_per_token(metadata: Mapping[str, Any], known: str) -> int:
+    """Return the bytes of keys and values in 16 bits, at most; grouped heads need less."""
+    width = metadata.get(known + "embedding_length") or 0
+    layers = metadata.get(known + "block_count") or 0
+    heads = metadata.get(known + "attention.head_count")
+    shared = metadata.get(known + "attention.head_count_kv")
+    if isinstance(heads, int) and isinstance(shared, int) and heads:
+        width = width * shared // heads
+    return int(2 * 2 * layers * width)
+
+
+def server_parameters(config: DriverConfig, facts: GgufFacts, api_key: str) -> Any:
     """Return the parameters of a server that computes the same answer for the same request.
 
     Every slot has its own cache, so that what another request left behind does not change the
@@ -33,8 +84,8 @@ def server_parameters(config: DriverConfig, api_key: str) -> Any:
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = config.path
-    parameters.n_ctx = config.context_length * SLOTS
-    parameters.n_parallel = SLOTS
+    parameters.n_ctx = facts.context * facts.slots
+    parameters.n_parallel = facts.slots
     parameters.kv_unified = False
     parameters.fit_params = False
     parameters.n_gpu_layers = _ALL_LAYERS if config.backend is Backend.GPU else 0
@@ -87,10 +138,3 @@ def load_error(log: str, error: Exception) -> EngineError:
     if _UNSUPPORTED.search(words):
         return EngineError(Fault.UNSUPPORTED, f"llama.cpp does not support this model: {words}")
     return EngineError(Fault.LOAD, f"llama.cpp refused the file: {words}")
-
-
-def has_chat_template(path: str) -> bool:
-    """Whether the file carries a chat template; the server does not tell it from its own default."""
-    from gguf import GGUFReader
-
-    return "tokenizer.chat_template" in GGUFReader(path).fields

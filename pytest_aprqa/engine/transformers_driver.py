@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,26 +11,20 @@ from jinja2 import TemplateError
 
 from pytest_aprqa.engine.driver import DriverConfig, refused_context, require_context
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
+from pytest_aprqa.engine.transformers_apr import load_apr
 from pytest_aprqa.engine.transformers_decode import Decoded, Decoding, decode, score
-from pytest_aprqa.engine.transformers_load import (
-    Loaded,
-    eos_ids,
-    load_config,
-    load_tokenizer,
-    load_weights,
-    model_class,
-    require_device,
-)
+from pytest_aprqa.engine.transformers_load import eos_ids, load_safetensors, require_device
 from pytest_aprqa.engine.transformers_serve import start_server
 from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
 from pytest_aprqa.playbook.check import Message
+from pytest_aprqa.words import Format
 
 _BATCH = 16
 """Most prompts that are decoded together."""
 
 
 class TransformersDriver:
-    """One model directory in transformers."""
+    """One model in transformers: a directory of SafeTensors, or an APR file."""
 
     def __init__(self, config: DriverConfig) -> None:
         self._config = config
@@ -40,20 +33,16 @@ class TransformersDriver:
 
     def load(self) -> LoadReport:
         device = require_device(self._config.backend)
-        directory = Path(self._config.path)
-        config = load_config(directory)
-        cls = model_class(config)
-        started = time.monotonic()
-        model = load_weights(cls, directory).to(device).eval()
-        tokenizer = load_tokenizer(directory)
-        seconds = time.monotonic() - started
-        eos = eos_ids(model)
+        path = Path(self._config.path)
+        is_apr = self._config.format is Format.APR
+        self._loaded = load_apr(path, device) if is_apr else load_safetensors(path, device)
+        model, tokenizer = self._loaded.model, self._loaded.tokenizer
+        self._eos = eos_ids(model)
         # Greedy means greedy: a model's own penalties and samplers stay out, also when it serves.
         model.generation_config = transformers.GenerationConfig(
-            eos_token_id=sorted(eos) or None, pad_token_id=_pad(tokenizer, eos)
+            eos_token_id=sorted(self._eos) or None, pad_token_id=_pad(tokenizer, self._eos)
         )
-        self._loaded = Loaded(model, tokenizer, eos)
-        limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+        limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self._context = min(limit or self._config.context_length, self._config.context_length)
         return LoadReport(
             engine=f"transformers {transformers.__version__}, torch {torch.__version__}",
@@ -62,7 +51,7 @@ class TransformersDriver:
             vocab_size=model.get_input_embeddings().weight.shape[0],
             context_length=self._context,
             has_chat_template=tokenizer.chat_template is not None,
-            seconds=seconds,
+            seconds=self._loaded.seconds,
             threads=torch.get_num_threads(),
         )
 
@@ -143,9 +132,8 @@ class TransformersDriver:
 
     def _decode(self, prompts: list[_Prompt], cancel_after: int | None) -> list[Decoded]:
         request = prompts[0].request
-        eos = self._loaded.eos
-        pad = _pad(self._loaded.tokenizer, eos)
-        how = Decoding(request.temperature, request.seed, eos, pad, cancel_after)
+        pad = _pad(self._loaded.tokenizer, self._eos)
+        how = Decoding(request.temperature, request.seed, self._eos, pad, cancel_after)
         limits = [prompt.limit for prompt in prompts]
         return decode(self._loaded.model, [prompt.ids for prompt in prompts], limits, how)
 

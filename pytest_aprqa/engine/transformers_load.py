@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,11 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model ready to compute, with its tokenizer and its end-of-sequence tokens."""
+    """A model ready to compute, with its tokenizer; `seconds` it took, without imports."""
 
     model: Any
     tokenizer: Any
-    eos: frozenset[int]
+    seconds: float
 
 
 def require_device(backend: Backend) -> str:
@@ -51,6 +52,20 @@ def require_device(backend: Backend) -> str:
     )
 
 
+def load_safetensors(directory: Path, device: str) -> Loaded:
+    """Load a directory of SafeTensors in its native dtype.
+
+    Raises:
+        EngineError: LOAD, UNSUPPORTED or ENVIRONMENT, in the words of what went wrong.
+    """
+    config = load_config(directory)
+    cls = model_class(config)
+    started = time.monotonic()
+    model = load_weights(cls, directory, use_safetensors=True, local_files_only=True, dtype="auto")
+    tokenizer = load_tokenizer(directory)
+    return Loaded(model.to(device).eval(), tokenizer, time.monotonic() - started)
+
+
 def load_config(directory: Path) -> Any:
     """Return the configuration of a model directory.
 
@@ -61,8 +76,8 @@ def load_config(directory: Path) -> Any:
 
     try:
         return AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _explained(error, f"config.json in {directory}") from error
+    except Exception as error:  # transformers validates with errors of its own
+        raise _explained(error, "config.json") from error
 
 
 def model_class(config: Any) -> Any:
@@ -90,7 +105,7 @@ def load_tokenizer(directory: Path) -> Any:
             directory, trust_remote_code=False, local_files_only=True
         )
     except Exception as error:  # tokenizers raises bare Exception for a malformed file
-        raise _explained(error, f"the tokenizer in {directory}") from error
+        raise _explained(error, "the tokenizer") from error
 
 
 def load_weights(cls: Any, directory: Path | None, **options: Any) -> Any:
@@ -104,13 +119,7 @@ def load_weights(cls: Any, directory: Path | None, **options: Any) -> Any:
     """
     try:
         model, info = cls.from_pretrained(
-            directory,
-            dtype="auto",
-            trust_remote_code=False,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            **options,
+            directory, output_loading_info=True, trust_remote_code=False, **options
         )
     except Exception as error:  # safetensors, torch and transformers each raise their own
         raise _explained(error, "the weights") from error
@@ -120,6 +129,15 @@ def load_weights(cls: Any, directory: Path | None, **options: Any) -> Any:
     if words := info["error_msgs"]:
         raise EngineError(Fault.LOAD, f"the weights do not fit the model: {'; '.join(words)}")
     return model
+
+
+def generation_config(directory: Path) -> Any:
+    """Return generation_config.json of a directory, or an empty one when there is none."""
+    from transformers import GenerationConfig
+
+    if not (directory / "generation_config.json").is_file():
+        return GenerationConfig()
+    return GenerationConfig.from_pretrained(directory, local_files_only=True)
 
 
 def eos_ids(model: Any) -> frozenset[int]:
