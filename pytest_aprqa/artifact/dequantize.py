@@ -155,7 +155,7 @@ _Q6_K = np.dtype([("low", "V128"), ("high", "V64"), ("scales", "i1", 16), ("d", 
 
 def _words(field: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     """Return a "V" field of all blocks as a new flat array of 64-bit words, in order."""
-    return np.ascontiguousarray(field.reshape(-1)).view(np.uint64)
+    return field.reshape(-1).copy().view(np.uint64)
 
 
 def _nibbles(packed: npt.NDArray[np.uint64], group: str) -> npt.NDArray[np.uint8]:

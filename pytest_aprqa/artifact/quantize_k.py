@@ -57,10 +57,8 @@ def _q4_k(blocks: Floats, encoded: Bytes) -> None:
     scales, minima = _scales_and_minima(groups)
     d = (scales.max(axis=1) / 63).astype(np.float16)
     dmin = (minima.max(axis=1) / 63).astype(np.float16)
-    scale_codes = _six_bits(scales)
-    minimum_codes = _six_bits(minima)
-    factors = d.astype(np.float32)[:, None] * scale_codes
-    offsets = dmin.astype(np.float32)[:, None] * minimum_codes
+    scale_codes, factors = _six_bits(scales, d)
+    minimum_codes, offsets = _six_bits(minima, dmin)
     exact = _safe_ratio(groups + offsets[..., None], factors[..., None])
     quants = np.clip(np.rint(exact), 0, 15).astype(np.uint8)
     pairs = quants.reshape(-1, 4, 2, 32)
@@ -96,15 +94,17 @@ def _scales_and_minima(groups: Floats) -> tuple[Floats, Floats]:
         # The squared error without its constant term, the weighted sum of squares of x.
         error = scale * (scale * wqq + 2 * base * wq - 2 * wxq) + base * (base * w - 2 * wx)
         better = (error < best_error) & (determinant > 0)
-        best_error = np.where(better, error, best_error)
-        best_scale = np.where(better, scale, best_scale)
-        best_low = np.where(better, base, best_low)
+        np.copyto(best_error, error, where=better)
+        np.copyto(best_scale, scale, where=better)
+        np.copyto(best_low, base, where=better)
     return best_scale, -best_low
 
 
-def _six_bits(values: Floats) -> Bytes:
-    largest = values.max(axis=1, keepdims=True)
-    return np.clip(np.rint(_safe_ratio(63 * values, largest)), 0, 63).astype(np.uint8)
+def _six_bits(values: Floats, unit: npt.NDArray[np.float16]) -> tuple[Bytes, Floats]:
+    """Return values as multiples of the stored unit of their block, as codes and decoded."""
+    stored = unit.astype(np.float32)[:, None]
+    codes = np.clip(np.rint(_safe_ratio(values, stored)), 0, 63).astype(np.uint8)
+    return codes, stored * codes
 
 
 def _packed_scales(scales: Bytes, minima: Bytes) -> Bytes:
@@ -120,8 +120,9 @@ def _q6_k(blocks: Floats, encoded: Bytes) -> None:
     scales = _symmetric_scales(groups)
     widest = np.take_along_axis(scales, np.abs(scales).argmax(axis=1)[:, None], axis=1)
     d = (widest / -128).astype(np.float16)
-    codes = np.clip(np.rint(_safe_ratio(-128 * scales, widest)), -128, 127).astype(np.int8)
-    factors = d.astype(np.float32) * codes
+    stored = d.astype(np.float32)
+    codes = np.clip(np.rint(_safe_ratio(scales, stored)), -128, 127).astype(np.int8)
+    factors = stored * codes
     exact = _safe_ratio(groups, factors[..., None])
     quants = (np.clip(np.rint(exact), -32, 31) + 32).astype(np.uint8)
     quarters = quants.reshape(-1, 2, 4, 32)
@@ -138,7 +139,8 @@ def _symmetric_scales(groups: Floats) -> Floats:
     extreme = np.take_along_axis(groups, np.abs(groups).argmax(axis=-1)[..., None], axis=-1)
     weighted = groups * groups
     cubes = weighted * groups
-    best_scale = np.zeros(groups.shape[:-1], np.float32)
+    # Stands when the sums below overflow or vanish; then it carries what is not finite on.
+    best_scale = extreme[..., 0] / np.float32(-32)
     best_gain = np.zeros_like(best_scale)
     for step in _Q6_K_STEPS:
         inverse = _safe_ratio(np.full_like(extreme, -32 - step), extreme)
@@ -146,7 +148,6 @@ def _symmetric_scales(groups: Floats) -> Floats:
         xq, qq = _dot(cubes, quants), _dot(weighted * quants, quants)
         gain = _safe_ratio(xq * xq, qq)
         better = gain > best_gain
-        best_gain = np.where(better, gain, best_gain)
-        best_scale = np.where(better, _safe_ratio(xq, qq), best_scale)
-    # A NaN is better than nothing and so would be lost: let it through.
-    return np.where(np.isfinite(extreme[..., 0]), best_scale, np.float32(np.nan))
+        np.copyto(best_gain, gain, where=better)
+        np.copyto(best_scale, _safe_ratio(xq, qq), where=better)
+    return best_scale

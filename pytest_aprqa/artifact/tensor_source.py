@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pytest_aprqa.artifact.dtypes import from_float32
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.tensor_file import DType
 
@@ -28,6 +29,11 @@ class TensorSource:
     dtype: DType
     shape: tuple[int, ...]
     data: Callable[[], npt.NDArray[np.uint8]]
+
+    @classmethod
+    def of(cls, name: str, array: npt.NDArray[np.float32], dtype: DType) -> TensorSource:
+        """Return the source of an array that is encoded when it is written."""
+        return cls(name, dtype, array.shape, lambda: from_float32(array, dtype))
 
     def bytes_of(self, size: int) -> memoryview:
         """Return the data, or raise ArtifactError when it is not of the size it must have."""
