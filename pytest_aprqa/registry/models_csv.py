@@ -104,7 +104,7 @@ class _Table:
             raise RegistryError(f"{path} cannot be read: {error.strerror}") from error
         raw = _records(content)
         try:
-            parsed = tuple(tuple(next(csv.reader([text], strict=True), ())) for text in raw)
+            parsed = tuple(map(_parsed, raw))
         except csv.Error as error:
             raise RegistryError(f"{path} is not a CSV file: {error}") from None
         if not parsed:
@@ -167,11 +167,15 @@ def _records(content: str) -> tuple[str, ...]:
     return (*records, pending) if pending else tuple(records)
 
 
+def _parsed(record: str) -> tuple[str, ...]:
+    return tuple(next(csv.reader(io.StringIO(record, newline=""), strict=True), ()))
+
+
 def _line_end(record: str) -> str:
     return record[len(record.rstrip("\r\n")) :]
 
 
 def _written(values: list[str]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="").writerow(values)
-    return stream.getvalue()
+    csv.writer(stream, lineterminator="\r\n").writerow(values)
+    return stream.getvalue().removesuffix("\r\n")

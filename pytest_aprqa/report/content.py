@@ -72,7 +72,7 @@ def _item(check: PlannedCheck, records: Mapping[str, Evidence], reference: str) 
         cell=str(check.cell),
         mark=tally((check,), records).mark,
         outcome=record.outcome.value if record else NOT_RUN,
-        reason=one_line(record.reason) if record else NOT_RUN,
+        reason=one_line(_cut(record.reason)) if record else NOT_RUN,
     )
     if record is None:
         return known

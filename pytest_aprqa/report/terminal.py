@@ -17,6 +17,8 @@ from pytest_aprqa.words import Status
 
 LABEL = 11
 BAR = 20
+NUMBERS = 58
+"""Columns that a line of the score needs beside its bar."""
 MOST_REASONS = 5
 
 
@@ -169,7 +171,8 @@ class _Page:
 
     def _category(self, score: CategoryScore) -> Line:
         full, empty = ("█", "░") if self.unicode else ("#", ".")
-        filled = int(BAR * score.points / score.maximum)
+        length = max(0, min(BAR, self.width - NUMBERS))
+        filled = int(length * score.points / score.maximum)
         style = Style.GOOD if score.corroborated == score.planned else Style.WARN
         if score.corroborated < score.executed:
             style = Style.BAD
@@ -177,7 +180,7 @@ class _Page:
         if missing := score.planned - score.executed:
             counted += f", {missing} without a verdict"
         points = f"{score.points:.0f}/{score.maximum}"
-        bar = full * filled + empty * (BAR - filled)
+        bar = full * filled + empty * (length - filled)
         return (
             Span(" " * LABEL + f"{score.category:5}{points:>8} "),
             Span(bar, style),
@@ -200,7 +203,8 @@ class _Page:
         if certificate.reason:
             text += f": {certificate.reason}"
         yield from self.labelled("Status", text, style)
-        if certificate.score < certificate.threshold and certificate.status is not Status.FAIL:
+        explained = certificate.status in (Status.BLOCKED, Status.FAIL)
+        if certificate.score < certificate.threshold and not explained:
             text = f"MQS {certificate.score} is below the {certificate.threshold} this run needs"
             yield from self.wrapped(text, style)
 

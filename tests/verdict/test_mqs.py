@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_aprqa.verdict.mqs import Grade, Mqs, normalise, score_records
@@ -160,6 +160,7 @@ outcomes = st.text("CFTSIy.", max_size=12)
 runs = st.fixed_dictionaries(dict.fromkeys(Category, outcomes))
 
 
+@settings(deadline=None)
 @given(letters=runs)
 def test_a_score_lies_between_0_and_1000(story, letters):
     mqs = scored(story, **letters)
@@ -168,6 +169,7 @@ def test_a_score_lies_between_0_and_1000(story, letters):
     assert math.isfinite(mqs.normalised)
 
 
+@settings(deadline=None)
 @given(letters=runs, category=st.sampled_from(list(Category)), where=st.integers(0, 11))
 def test_turning_a_check_into_a_pass_never_costs_points(story, letters, category, where):
     before = letters[category]
@@ -177,6 +179,7 @@ def test_turning_a_check_into_a_pass_never_costs_points(story, letters, category
     assert scored(story, **after).raw >= scored(story, **letters).raw
 
 
+@settings(deadline=None)
 @given(letters=runs, gateway=st.sampled_from(list(Gateway)))
 def test_no_score_survives_a_failed_gateway(story, letters, gateway):
     mqs = scored(story, **letters, **{gateway: "CF"})

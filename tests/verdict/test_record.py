@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_aprqa.playbook.check import Check, CheckKind, Message, Scenario
@@ -99,6 +99,7 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         read_run(tmp_path / "evidence.json")
 
 
+@settings(deadline=None)
 @given(text=st.binary(max_size=60) | st.text(max_size=60))
 def test_reading_anything_raises_record_error_alone(text):
     with pytest.raises(RecordError):
