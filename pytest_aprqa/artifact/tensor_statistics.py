@@ -19,7 +19,7 @@ from pytest_aprqa.artifact.dtypes import (
     APR_Q8_HEADER,
     PLAIN_BYTES,
     block_of,
-    padded_nbytes,
+    is_ggml_block,
     to_float32,
 )
 from pytest_aprqa.artifact.tensor_file import DType, TensorInfo
@@ -104,12 +104,14 @@ class Piece:
         unit_elements, unit_bytes: what cannot be cut further: a row, a block, or as many rows as
             make whole blocks.
         row: length of a row, or 0 where rows are not told apart.
+        filled_up: every row is filled up to whole blocks, as APR does.
     """
 
     info: TensorInfo
     unit_elements: int
     unit_bytes: int
     row: int
+    filled_up: bool
     first: int
     last: int
 
@@ -125,35 +127,35 @@ class Piece:
             # The one scale of APR_Q8 belongs to every chunk.
             yield (np.concatenate([raw[:header], data]) if header else data), elements
 
+    def decode(self, data: Bytes, elements: int) -> npt.NDArray[np.float32]:
+        """Return the values of one chunk, flat."""
+        shape = (elements // self.row, self.row) if self.filled_up else (elements,)
+        return to_float32(data, self.info.dtype, shape).reshape(-1)
+
 
 def pieces_of(info: TensorInfo) -> list[Piece]:
     """Cut a tensor into pieces that threads can take turns at; none when it is empty."""
     total = prod(info.shape)
     if not total:
         return []
-    row = info.shape[-1] if len(info.shape) > 1 else 0
     block = block_of(info.dtype)
-    filled_up = bool(row % block.elements) and info.dtype is not DType.APR_Q4
+    row = info.shape[-1] if len(info.shape) > 1 else 0
+    cuts_blocks = bool(row % block.elements)
+    filled_up = cuts_blocks and len(info.shape) == 2 and is_ggml_block(info.dtype)
     if row > _CHUNK_ELEMENTS and not filled_up:
         row = 0
     if not row:
         elements, size = block.elements, block.nbytes
-    elif info.dtype is DType.APR_Q4 and row % block.elements:
-        elements, size = row * block.elements, row * block.nbytes
+    elif filled_up or not cuts_blocks:
+        elements, size = row, -(-row // block.elements) * block.nbytes
     else:
-        elements, size = row, _row_bytes(info)
+        elements, size = row * block.elements, row * block.nbytes
     units = -(-total // elements)
     step = max(1, _PIECE_ELEMENTS // elements)
     return [
-        Piece(info, elements, size, row, first, min(first + step, units))
+        Piece(info, elements, size, row, filled_up, first, min(first + step, units))
         for first in range(0, units, step)
     ]
-
-
-def _row_bytes(info: TensorInfo) -> int:
-    if info.dtype is DType.APR_Q8:
-        return info.shape[-1]
-    return padded_nbytes(info.dtype, (1, info.shape[-1]))
 
 
 def look_at(piece: Piece, raw: Bytes) -> Statistics:
@@ -172,9 +174,8 @@ def look_at(piece: Piece, raw: Bytes) -> Statistics:
         if dtype in _FLOATS:
             found += _look_at_floats(data, dtype, piece.row)
             continue
-        shape = (elements // piece.row, piece.row) if piece.row else (elements,)
-        values = to_float32(data, dtype, shape)
-        seen = _look_at_floats(values.reshape(-1).view(np.uint8), DType.F32, piece.row)
+        values = piece.decode(data, elements)
+        seen = _look_at_floats(values.view(np.uint8), DType.F32, piece.row)
         found += _with_scales(seen, data) if dtype is DType.APR_Q4 else seen
     return found
 
@@ -221,7 +222,6 @@ def l2_norm(info: TensorInfo, raw: Bytes) -> float:
     total = 0.0
     for piece in pieces_of(info):
         for data, elements in piece.chunks(raw):
-            shape = (elements // piece.row, piece.row) if piece.row else (elements,)
-            values = to_float32(data, info.dtype, shape).reshape(-1).astype(np.float64)
+            values = piece.decode(data, elements).astype(np.float64)
             total += float(values @ values)
     return float(np.sqrt(total))
