@@ -69,9 +69,10 @@ def _lower_bound(p_ids: Ids, p_log: Floats, q_ids: Ids, q_log: Floats) -> float:
     q_rest = max(_LEAST, 1.0 - float(q[q_at].sum()))
     p_alone = min(p_rest, float(p.sum() - p[p_at].sum()))
     q_alone = min(q_rest, float(q.sum() - q[q_at].sum()))
-    # A token that a side does not list is at most as probable there as the last one it lists.
-    q_most = (len(p_ids) - len(common)) * float(q.min())
-    p_most = (len(q_ids) - len(common)) * float(p.min())
+    # Tokens that a side does not list share what its list leaves, and each is at most as probable
+    # as the last one listed.
+    q_most = min(q_rest - q_alone, (len(p_ids) - len(common)) * float(q.min()))
+    p_most = min(p_rest - p_alone, (len(q_ids) - len(common)) * float(p.min()))
     rest = max(
         _two_outcomes(p_alone, p_rest, min(q_most, q_rest * p_alone / max(p_rest, _LEAST)), q_rest),
         _two_outcomes(min(p_most, p_rest * q_alone / q_rest), p_rest, q_alone, q_rest),
