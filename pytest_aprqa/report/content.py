@@ -159,7 +159,7 @@ def measurements(run: Run) -> Measurements:
     """Return the metrics of a run's performance checks as a table."""
     found: dict[str, dict[str, float]] = {}
     for record in run.records:
-        if record.kind == CheckKind.PERFORMANCE and record.outcome.executed and record.format:
+        if record.kind == CheckKind.PERFORMANCE and record.format:
             cell = "-".join(part for part in (record.format, record.backend) if part)
             found.setdefault(cell, {}).update(record.metrics)
     names = sorted({name for metrics in found.values() for name in metrics})

@@ -79,7 +79,15 @@ def test_throughput_is_the_median_of_what_was_measured(run_with):
     assert (row.tps_gguf_cpu, row.tps_apr_cpu, row.tps_st_gpu) == ("", "", "")
 
 
-@pytest.mark.parametrize("rate", [float("nan"), 0.0, -1.0])
+def test_a_rate_counts_as_measured_whatever_its_bound_says(run_with):
+    run = run_with(rates={(Format.APR, Backend.CPU): (5.0,)})
+    records = tuple(
+        record.model_copy(update={"outcome": Outcome.INCONCLUSIVE}) for record in run.records
+    )
+    assert row_from_run(run.model_copy(update={"records": records}), None).tps_apr_cpu == "5.0"
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), 0.0, -1.0])
 def test_a_rate_that_is_none_is_left_out(run_with, rate):
     row = row_from_run(run_with(rates={(Format.APR, Backend.CPU): (rate,)}), None)
     assert row.tps_apr_cpu == ""
