@@ -18,7 +18,7 @@ from pytest_aprqa.judge.oracles.oracle import (
     wrong,
 )
 
-MOST_CHARACTERS = 4_000  # of a prompt or an answer that are read
+MOST_CHARACTERS = 2_000  # of a prompt or an answer that are read
 ROUNDED_DECIMALS = 2  # "3.33" answers 10/3; "3" and "3.3" do not
 
 

@@ -10,7 +10,7 @@ from pytest_aprqa.judge.oracles.arithmetic.lexer import Kind, Token
 
 _Read = Callable[[], Fraction | None]
 
-DEEPEST = 40  # nested brackets and signs
+DEEPEST = 12  # nested brackets and signs
 MOST_DIGITS = 200  # of a power; beyond it the sum is not a question for a language model
 
 

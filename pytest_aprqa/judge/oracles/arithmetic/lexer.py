@@ -78,7 +78,7 @@ _TOKEN = re.compile(
     rf"""
     (?P<word>{_DATE}(?![\w])|\d+:\d+(?::\d+)*)
   | (?P<number>(?<![\w.])(?:{_NUMERAL})(?![^\W_]|_|[.,:]?\d))
-  | (?P<blob>(?=\S*\d)[\w.]*\w)
+  | (?P<blob>(?=[\w.]*\d)[\w.]*\w)
   | (?P<name>[^\W\d_]+(?:'[a-z]+)?)
   | (?P<operator>[-+*/^%])
   | (?P<open>\()|(?P<close>\))

@@ -7,7 +7,7 @@ import re
 from pytest_aprqa.judge.oracles.arithmetic.expression import Expression, read_expression
 from pytest_aprqa.judge.oracles.arithmetic.lexer import Kind, Token, tokenize
 
-_N = r"([-−]?[\d.,]+|[a-z]+(?:-[a-z]+)?)"
+_N = r"([-−]?\d+(?:,\d{3})*(?:\.\d+)?|[a-z]+(?:-[a-z]+)?)"
 _REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), new)
     for pattern, new in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache, partial
 
 from pytest_aprqa.judge.oracles.arithmetic.expression import Expression, read_expression
 from pytest_aprqa.judge.oracles.arithmetic.lexer import Kind, Token
@@ -24,6 +25,7 @@ _LEADS_TO_VALUE = frozenset([*_VERBS.split(), *_SIGNS.split()])
 _GETS = frozenset(_CUE_VERBS.split())
 _CUES = frozenset(_CUE_WORDS.split()) | _GETS
 _FILLERS = frozenset(_FILLER_WORDS.split())
+_GOES_ON = frozenset({"more", "less", "from", "and", "for", "of"})  # "get 2 more"
 _DENIALS = frozenset({"not", "never"})
 _WRONG = frozenset({"wrong", "incorrect", "false", "not"})
 
@@ -60,6 +62,7 @@ class _Answer:
     def __init__(self, tokens: Sequence[Token], question: Expression) -> None:
         self.tokens = tokens
         self.question = question
+        self._read = cache(partial(read_expression, tokens))
 
     def statements(self) -> Iterator[Stated]:
         """Yield stated values in the order of the text."""
@@ -67,7 +70,7 @@ class _Answer:
             yield first
         position = 0
         while position < len(self.tokens):
-            found = read_expression(self.tokens, position)
+            found = self._read(position)
             if found and found[0].operators:
                 expression, after = found
                 stated, position = self._what_it_makes(after)
@@ -86,7 +89,7 @@ class _Answer:
         stated: Stated | None = None
         position = 0
         while position < len(self.tokens):
-            found = read_expression(self.tokens, position)
+            found = self._read(position)
             if found is None or not found[0].operators:
                 position += 1
                 continue
@@ -100,7 +103,7 @@ class _Answer:
         numbers: list[Stated] = []
         position = 0
         while position < len(self.tokens):
-            found = read_expression(self.tokens, position)
+            found = self._read(position)
             if found is None:
                 position += 1
                 continue
@@ -121,7 +124,7 @@ class _Answer:
             self.tokens[start].kind in (Kind.EQUALS, Kind.END, Kind.MARK)
         ):
             start += 1
-        found = read_expression(self.tokens, start)
+        found = self._read(start)
         if found is None or (found[0].operators and not self._is_fraction(found[0])):
             return None
         expression, after = found
@@ -148,7 +151,8 @@ class _Answer:
     def _announced(self, cue: int) -> Stated | None:
         """Read "the answer to 2 + 2 is 4" from its cue word to its value."""
         if self._text(cue) in _GETS:
-            return self._value_after(cue + 1)[0]
+            stated, after = self._value_after(cue + 1)
+            return None if self._text(after) in _GOES_ON else stated
         for position in range(cue + 1, min(cue + 14, len(self.tokens))):
             token = self.tokens[position]
             if token.kind is Kind.END:
@@ -163,7 +167,7 @@ class _Answer:
         denied = False
         while position < len(self.tokens):
             token = self.tokens[position]
-            found = read_expression(self.tokens, position)
+            found = self._read(position)
             if found is not None:
                 expression, after = found
                 lone = not expression.operators or self._is_fraction(expression)
@@ -190,7 +194,7 @@ class _Answer:
 
     def _or_hedged(self, stated: Stated, after: int) -> Stated:
         """Give up the value of an answer that names an alternative ("4 or 5")."""
-        found = read_expression(self.tokens, after + 1) if self._text(after) == "or" else None
+        found = self._read(after + 1) if self._text(after) == "or" else None
         if found and found[0].value != stated.value:
             other = self._stated(found[0], after + 1, found[1])
             return Stated(None, f"{stated.text} or {other.text}")
