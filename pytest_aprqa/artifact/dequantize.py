@@ -149,7 +149,7 @@ _APR_Q4 = np.dtype([("d", "<f2"), ("quants", "u1", 16)])
 _Q4_0 = np.dtype([("d", "<f2"), ("quants", "V16")])
 _Q4_1 = np.dtype([("d", "<f2"), ("m", "<f2"), ("quants", "V16")])
 _Q8_0 = np.dtype([("d", "<f2"), ("quants", "V32")])
-_Q4_K = np.dtype([("d", "<f2"), ("dmin", "<f2"), ("scales", "u1", 12), ("quants", "V128")])
+_Q4_K = np.dtype([("d", "<f2"), ("dmin", "<f2"), ("scales", "V12"), ("quants", "V128")])
 _Q6_K = np.dtype([("low", "V128"), ("high", "V64"), ("scales", "i1", 16), ("d", "<f2")])
 
 
@@ -204,12 +204,20 @@ def _q8_0(blocks: Bytes, values: Floats) -> None:
     _scaled(values, quants, fields["d"].astype(np.float32))
 
 
-def unpack_q4_k_scales(packed: Bytes) -> tuple[Bytes, Bytes]:
-    """Return the eight 6-bit scales and the eight 6-bit minima of Q4_K blocks' 12 bytes."""
-    low, middle, high = packed[:, :4], packed[:, 4:8], packed[:, 8:]
-    scales = np.concatenate([low & 63, (high & 15) | ((low >> 6) << 4)], axis=1)
-    minima = np.concatenate([middle & 63, (high >> 4) | ((middle >> 6) << 4)], axis=1)
-    return scales, minima
+def _six_bit_scales(packed: npt.NDArray[np.void]) -> tuple[Bytes, Bytes]:
+    """Return the eight 6-bit scales and the eight 6-bit minima of Q4_K blocks' 12 bytes.
+
+    Four of them are worked on at once, as the bytes of a word.
+    """
+    words = np.ascontiguousarray(packed.reshape(-1)).view("<u4").reshape(-1, 3)
+    low, middle, high = words[:, 0], words[:, 1], words[:, 2]
+    scales = np.empty((len(words), 2), np.uint32)
+    scales[:, 0] = low & 0x3F3F3F3F
+    scales[:, 1] = (high & 0x0F0F0F0F) | ((low >> 2) & 0x30303030)
+    minima = np.empty_like(scales)
+    minima[:, 0] = middle & 0x3F3F3F3F
+    minima[:, 1] = ((high >> 4) & 0x0F0F0F0F) | ((middle >> 2) & 0x30303030)
+    return scales.view(np.uint8), minima.view(np.uint8)
 
 
 def _q4_k(blocks: Bytes, values: Floats) -> None:
@@ -218,7 +226,7 @@ def _q4_k(blocks: Bytes, values: Floats) -> None:
     Sub-block 2c lies in the low nibbles of the c-th 32 bytes, 2c + 1 in the high ones.
     """
     fields = blocks.view(_Q4_K)
-    scales, minima = unpack_q4_k_scales(fields["scales"][:, 0])
+    scales, minima = _six_bit_scales(fields["scales"])
     quants = _nibbles(_words(fields["quants"]), "V32")
     groups = _scaled(values, quants, fields["d"].astype(np.float32) * scales)
     groups -= (fields["dmin"].astype(np.float32) * minima).reshape(-1, 1)
@@ -231,12 +239,14 @@ def _q6_k(blocks: Bytes, values: Floats) -> None:
     the upper two bits of quarter k are bits 2k and 2k + 1 of 32 bytes that the quarters share.
     """
     fields = blocks.view(_Q6_K)
-    quants = _nibbles(_words(fields["low"]), "V64").view(np.uint64).reshape(-1, 4, 4)
-    high = _words(fields["high"]).reshape(-1, 4)
+    quants = _nibbles(_words(fields["low"]), "V64")
+    high = _words(fields["high"])
+    pairs = np.empty((len(high) // 4, 4), "V32")
     for quarter in range(4):
         shift = 4 - 2 * quarter
-        pairs = high << np.uint64(shift) if shift >= 0 else high >> np.uint64(-shift)
-        quants[:, quarter] |= pairs & _PAIRS
+        shifted = high << np.uint64(shift) if shift >= 0 else high >> np.uint64(-shift)
+        pairs[:, quarter] = (shifted & _PAIRS).view("V32")
+    quants |= pairs.view(np.uint8).reshape(-1)
     signed = quants.view(np.int8)
     signed -= 32
     _scaled(values, signed, fields["d"].astype(np.float32) * fields["scales"][:, 0])

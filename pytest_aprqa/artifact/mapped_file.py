@@ -44,14 +44,20 @@ def map_file(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether a file that begins so is a pickle or a torch archive of one."""
+    """Whether a file that begins with these 16 bytes is a pickle or a torch archive of one.
+
+    The length of a SafeTensors header can begin with the same bytes; it ends with zeros and the
+    brace of the header follows.
+    """
+    if head[4:9] == b"\0\0\0\0{":
+        return False
     if head.startswith(_ZIP_MAGIC):
         return True
     return len(head) > 1 and head[0] == 0x80 and head[1] in _PICKLE_PROTOCOLS
 
 
 def refuse_pickle(path: Path, head: bytes) -> None:
-    """Raise ArtifactError when the file is a pickle: loading one runs the code inside."""
+    """Raise ArtifactError when a file that begins so is a pickle: loading one runs its code."""
     if is_pickle(head):
         raise malformed(
             path,

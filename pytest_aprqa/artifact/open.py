@@ -23,7 +23,7 @@ def open_tensors(path: Path) -> TensorFile:
     """
     if path.is_dir() or path.suffix == ".json":
         return SafeTensorsFile(path)
-    head = map_file(path)[:8].tobytes()
+    head = map_file(path)[:16].tobytes()
     refuse_pickle(path, head)
     if head.startswith(GGUF_MAGIC):
         return GgufFile(path)

@@ -96,7 +96,7 @@ def _index_of(path: Path) -> Path | None:
 
 def _header(path: Path, head: memoryview, size: int) -> tuple[dict[str, Any], int]:
     """Return the parsed header and where the data begins."""
-    refuse_pickle(path, bytes(head[:8]))
+    refuse_pickle(path, bytes(head[:16]))
     if size < 8:
         raise malformed(path, "G0-HEADER", f"has {size} bytes, shorter than a SafeTensors header")
     (length,) = struct.unpack_from("<Q", head)

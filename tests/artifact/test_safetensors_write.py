@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors import safe_open
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.safetensors_file import SafeTensorsFile
 from pytest_aprqa.artifact.safetensors_write import write_safetensors, write_sharded_safetensors
 from pytest_aprqa.artifact.tensor_file import DType
@@ -50,6 +51,16 @@ def test_data_begins_at_a_multiple_of_eight(tmp_path: Path) -> None:
         write_safetensors(path, [TensorSource.of("n" * length, np.ones(1, "f4"), DType.F32)])
         with SafeTensorsFile(path) as file:
             assert file.tensors["n" * length].offset % 8 == 0
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0480, 0x0580])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "x.safetensors"
+    write_safetensors(path, [ones("w", 1)], {"filler": ""})
+    filler = length - int.from_bytes(path.read_bytes()[:8], "little")
+    write_safetensors(path, [ones("w", 1)], {"filler": "x" * filler})
+    assert path.read_bytes()[:2] == bytes([0x80, length >> 8])
+    assert open_tensors(path).read("w").tolist() == [1]
 
 
 def ones(name: str, count: int) -> TensorSource:
