@@ -16,9 +16,8 @@ def bounds_of(assertions: Assertions, subject: str, backend: Backend) -> dict[st
     """Return the bounds of one measurement, in its own unit.
 
     Returns:
-        Some of `minimum`, `maximum` (the measured mean), `maximum_p50`, `maximum_p99` (seconds of
-        a whole generation, with the decode rate). Seconds for load-time and time-to-first-token,
-        tokens a second for decode-rate, MiB for peak-memory.
+        `minimum` or `maximum`, or neither. Seconds for load-time and time-to-first-token, tokens a
+        second for decode-rate, MiB for peak-memory.
     """
     stated: dict[str, float | None]
     match subject:
@@ -27,11 +26,7 @@ def bounds_of(assertions: Assertions, subject: str, backend: Backend) -> dict[st
         case "time-to-first-token":
             stated = {"maximum": _seconds(assertions.max_ttft_ms)}
         case "decode-rate":
-            stated = {
-                "minimum": assertions.throughput_on(backend) or None,
-                "maximum_p50": _seconds(assertions.max_p50_ms),
-                "maximum_p99": _seconds(assertions.max_p99_ms),
-            }
+            stated = {"minimum": assertions.throughput_on(backend) or None}
         case _:
             stated = {"maximum": assertions.max_memory_mb}
     return {name: bound for name, bound in stated.items() if bound is not None}

@@ -48,7 +48,7 @@ class Judges:
             return (*known, *self._general())
         form = next((name for name, form in _FORMS if form.search(entry.prompt)), None)
         if form:
-            return self.of_known(OracleSpec(form))
+            return self._with_garbage(self.of_known(OracleSpec(form)))
         return (*self._set(_PLAIN), *self._general())
 
     def of_known(self, oracle: OracleSpec) -> tuple[OracleSpec, ...]:
@@ -61,6 +61,13 @@ class Judges:
     def idle(self) -> tuple[int, ...]:
         """Return the places in `oracles` of those that no question has needed so far."""
         return tuple(i for i, oracle in enumerate(self._settings) if oracle.type not in self._used)
+
+    @staticmethod
+    def _with_garbage(chosen: tuple[OracleSpec, ...]) -> tuple[OracleSpec, ...]:
+        """Add the oracle that applies to any answer: the form may have promised too much."""
+        if any(spec.type == "garbage" for spec in chosen):
+            return chosen
+        return (*chosen, OracleSpec("garbage"))
 
     def _general(self) -> Iterable[OracleSpec]:
         types = {oracle.type for oracle in self._settings} - _NARROW

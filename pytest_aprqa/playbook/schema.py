@@ -124,7 +124,7 @@ class Playbook(Section):
     differential_tests: DifferentialTests | None = Field(
         default=None, description="Comparisons of formats"
     )
-    property_tests: PropertyTests | None = Field(default=None, description="Generated prompts")
+    property_tests: PropertyTests = Field(default=(), description="Generated prompts")
     falsification_gates: FalsificationGates = Field(default=(), description="Conditions in prose")
     state_machine: Annotated[
         StateMachine | None, Inert("states are not modelled; a run always loads, asks and unloads")
