@@ -1,0 +1,44 @@
+"""What a conversion said it would change: the declared dtype of each tensor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.tensor_file import DType
+
+
+def declared_dtypes(reference: Artifact, artifact: Artifact) -> dict[str, DType]:
+    """Return the dtype that each changed tensor of an artifact was declared to have.
+
+    A conversion declares its changes in the record beside its result. That of a SafeTensors made
+    from this very artifact is read backwards: what it declared as source, the artifact has.
+    """
+    if artifact.converted_from == reference.digest:
+        return {c["tensor"]: DType(c["target"]) for c in _changes(artifact)}
+    if reference.converted_from == artifact.digest:
+        return {c["tensor"]: DType(c["source"]) for c in _changes(reference)}
+    return {}
+
+
+def rounds_to(reference: Artifact, artifact: Artifact, ours: DType, theirs: DType) -> DType:
+    """Return the dtype whose rounding may lie between a tensor of the two artifacts.
+
+    Args:
+        reference, artifact: the one with the right values, and the one compared with it.
+        ours, theirs: dtypes of the tensor in them.
+
+    Returns:
+        F32 when every value must be the same: nothing changed, or the wider type was written.
+    """
+    backwards = reference.converted_from == artifact.digest
+    written = ours if backwards else theirs
+    return DType.F32 if ours is theirs else written
+
+
+def _changes(artifact: Artifact) -> list[dict[str, str]]:
+    directory = artifact.path if artifact.path.is_dir() else artifact.path.parent
+    record = Path(directory, "conversion.json")
+    changes: list[dict[str, str]] = json.loads(record.read_text(encoding="utf-8"))["dtype_changes"]
+    return changes

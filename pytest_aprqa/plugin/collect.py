@@ -1,0 +1,130 @@
+"""Playbook files and their items, seen by pytest as a module of test functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_aprqa.playbook.check import Check
+from pytest_aprqa.playbook.load import PlaybookError
+from pytest_aprqa.plugin.markers import marker_names
+from pytest_aprqa.plugin.plans import plans_of
+from pytest_aprqa.plugin.stop import stop_signal
+from pytest_aprqa.run.check import not_run, run_check
+from pytest_aprqa.run.laboratory import Laboratory
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.words import Outcome
+
+evidence_key = pytest.StashKey[Evidence]()
+
+
+class CheckFailedError(Exception):
+    """Turns evidence of a failure into a pytest failure."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(f"{evidence.outcome}: {evidence.reason}")
+        self.evidence = evidence
+
+
+def playbook_check(request: pytest.FixtureRequest, aprqa_laboratory: Laboratory) -> None:
+    """Run the check of the requesting item: the one test body behind every playbook item."""
+    item: PlaybookItem = request.node
+    stop = stop_signal(item.config, item.path)
+    if reason := stop.reason():
+        evidence = not_run(item.check, Outcome.SKIPPED, reason)
+    else:
+        evidence = run_check(item.check, aprqa_laboratory)
+        stop.consider(evidence)
+    item.stash[evidence_key] = evidence
+    item.user_properties += properties(evidence)
+    if evidence.outcome.fails:
+        raise CheckFailedError(evidence)
+    if not evidence.outcome.passes:
+        prefix = "" if evidence.outcome is Outcome.SKIPPED else f"{evidence.outcome}: "
+        pytest.skip(prefix + evidence.reason)
+
+
+class PlaybookItem(pytest.Function):
+    """A check, with the fixtures, markers and selection of a test function."""
+
+    def __init__(self, *, check: Check, **kwargs: Any) -> None:
+        super().__init__(callobj=playbook_check, **kwargs)
+        self.check = check
+        for name in marker_names(check):
+            self.add_marker(name)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, self.check.line, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, CheckFailedError):
+            return explanation(excinfo.value.evidence)
+        return super().repr_failure(excinfo)
+
+
+class PlaybookFile(pytest.Module):
+    """A playbook. Being a Module is what gives its items fixtures of every scope."""
+
+    obj = None  # there is no Python module behind the file
+
+    def collect(self) -> Iterator[PlaybookItem]:
+        try:
+            planned = plans_of(self.config).of(self.path)
+        except PlaybookError as error:
+            raise self.CollectError(str(error)) from error
+        for check in planned.plan.checks:
+            item: PlaybookItem = PlaybookItem.from_parent(self, name=check.name, check=check)
+            yield item
+
+
+def explanation(evidence: Evidence) -> str:
+    """Return what a person needs to see of a failed check."""
+    lines = [f"{evidence.outcome}: {evidence.reason}"]
+    for label, text in (
+        ("prompt", evidence.prompt),
+        ("answer", evidence.answer),
+        ("expected", evidence.expected),
+        ("attributed to", evidence.attribution),
+        ("engine", evidence.engine),
+    ):
+        if text:
+            lines.append(
+                f"  {label}: {text!r}" if label in ("prompt", "answer") else f"  {label}: {text}"
+            )
+    stderr = "".join(attempt.stderr for attempt in evidence.attempts[-1:])
+    if stderr:
+        lines += [
+            "  last words of the engine:",
+            *(f"    {line}" for line in stderr.splitlines()[-12:]),
+        ]
+    return "\n".join(lines)
+
+
+def properties(evidence: Evidence) -> list[tuple[str, object]]:
+    """Return the JUnit properties of a record."""
+    named = {
+        "outcome": evidence.outcome,
+        "gate_id": evidence.gate_id,
+        "category": evidence.category,
+        "attribution": evidence.attribution,
+        "engine": evidence.engine,
+        "artifact_digest": evidence.artifact_digest,
+    }
+    texts = [(f"aprqa.{name}", str(value)) for name, value in named.items() if value]
+    counts = [(f"aprqa.compared.{name}", str(count)) for name, count in evidence.compared.items()]
+    numbers = [(f"aprqa.{name}", f"{number:.6g}") for name, number in evidence.metrics.items()]
+    return [*texts, *counts, *numbers]
+
+
+def attach_evidence(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Send the evidence along with the report, across processes if need be."""
+    evidence = item.stash.get(evidence_key, None)
+    if evidence is None or report.when != "call":
+        return
+    report.aprqa_evidence = evidence.model_dump_json()  # type: ignore[attr-defined]
+    if report.skipped and isinstance(report.longrepr, tuple):
+        _, _, reason = report.longrepr
+        report.longrepr = (str(item.path), 1, reason)  # one place, so that like reasons fold

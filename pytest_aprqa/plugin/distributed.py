@@ -1,0 +1,207 @@
+"""What changes under pytest-xdist: who runs what, and what becomes of a dead worker."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from xdist.report import report_collection_diff
+from xdist.scheduler import LoadScheduling
+from xdist.workermanage import WorkerController, parse_tx_spec_config
+
+from pytest_aprqa.plugin.nodeid import is_closing, is_playbook_item, load_group
+
+
+class Distributed:
+    """Schedules by what must be loaded, and makes a dead worker an ordinary failure."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        from pytest_aprqa.plugin.stop import run_id
+
+        node.workerinput["aprqa_run_id"] = run_id(self.config)
+
+    def pytest_xdist_make_scheduler(
+        self, config: pytest.Config, log: Any
+    ) -> ChosenScheduling | None:
+        return ChosenScheduling(config, log) if config.getoption("dist") == "load" else None
+
+    def pytest_handlecrashitem(self, report: Any) -> None:
+        """Label xdist's crash report as the call that was cut short."""
+        report.when = "call"
+        report.aprqa_crashed = True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Follow a crash with the teardown that reporters wait for before they show an item."""
+        if getattr(report, "aprqa_crashed", False):
+            end = pytest.TestReport(report.nodeid, report.location, {}, "passed", None, "teardown")
+            end.node = report.node  # type: ignore[attr-defined]
+            self.config.hook.pytest_runtest_logreport(report=end)
+
+
+class ChosenScheduling:
+    """Load groups for a session with playbooks, xdist's own scheduling for any other.
+
+    Which it is shows when the workers have collected; until then both are told the same.
+    """
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        self._groups = LoadGroupScheduling(config)
+        self._plain = LoadScheduling(config, log)
+        self._chosen: LoadGroupScheduling | LoadScheduling | None = None
+
+    def add_node(self, node: WorkerController) -> None:
+        for scheduling in self._active:
+            scheduling.add_node(node)
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        for scheduling in self._active:
+            scheduling.add_node_collection(node, collection)
+        if self._chosen is None and any(map(is_playbook_item, collection)):
+            self._chosen = self._groups
+
+    def schedule(self) -> None:
+        self._chosen = self._chosen or self._plain
+        self._chosen.schedule()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chosen or self._groups, name)
+
+    @property
+    def _active(self) -> Sequence[Any]:
+        return (self._chosen,) if self._chosen else (self._groups, self._plain)
+
+
+class LoadGroupScheduling:
+    """An xdist scheduler that hands whole load groups to workers, and the closing items last.
+
+    Checks of one artifact and backend share a loaded model, so they go to one worker, the
+    largest groups first. Closing items look back over the whole run: they go to the last worker
+    that still works, when every other item is done.
+
+    A worker starts an item only when it knows the next one or has been told to shut down. So a
+    worker is kept at two pending items for as long as there are groups to hand out.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.collection: list[str] | None = None
+        self._expected_nodes = len(parse_tx_spec_config(config))
+        self._groups: deque[list[int]] = deque()
+        self._closing: list[int] = []
+        self._pending: dict[WorkerController, list[int]] = {}
+        self._collected: dict[WorkerController, Sequence[str]] = {}
+
+    @property
+    def nodes(self) -> list[WorkerController]:
+        return list(self._pending)
+
+    @property
+    def collection_is_completed(self) -> bool:
+        return len(self._collected) >= self._expected_nodes
+
+    @property
+    def has_pending(self) -> bool:
+        return bool(self._groups or self._closing) or any(self._pending.values())
+
+    @property
+    def tests_finished(self) -> bool:
+        unfinished = any(len(indices) > 1 for indices in self._pending.values())
+        return (
+            self.collection_is_completed
+            and not self._groups
+            and not self._closing
+            and not unfinished
+        )
+
+    def add_node(self, node: WorkerController) -> None:
+        self._pending[node] = []
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        self._collected[node] = collection
+
+    def schedule(self) -> None:
+        if self.collection is None and not self._agree():
+            return
+        self._feed_all()
+
+    def mark_test_complete(
+        self, node: WorkerController, item_index: int, duration: float = 0
+    ) -> None:
+        self._pending[node].remove(item_index)
+        self._feed_all()
+
+    def mark_test_pending(self, item: str) -> None:
+        assert self.collection is not None
+        self._groups.appendleft([self.collection.index(item)])
+        self._feed_all()
+
+    def remove_pending_tests_from_node(
+        self, node: WorkerController, indices: Sequence[int]
+    ) -> None:
+        raise AssertionError("asked only of schedulers that take work back")
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Requeue what the worker had left; return the item it died in, if it died in one."""
+        pending = self._pending.pop(node)
+        if not pending:
+            return None
+        assert self.collection is not None
+        crashed, *rest = pending
+        if rest:
+            self._groups.appendleft(rest)
+        self._feed_all()
+        return self.collection[crashed]
+
+    def _agree(self) -> bool:
+        """Take over the collection if all workers made the same; else report how they differ."""
+        (first, collection), *others = self._collected.items()
+        self.collection = list(collection)
+        agreed = True
+        for node, other in others:
+            difference = report_collection_diff(
+                self.collection, other, first.gateway.id, node.gateway.id
+            )
+            if difference:
+                agreed = False
+                report = pytest.CollectReport(node.gateway.id, "failed", difference, [])
+                self.config.hook.pytest_collectreport(report=report)
+        if agreed:
+            self._queue_groups(self.collection)
+        return agreed
+
+    def _queue_groups(self, collection: Sequence[str]) -> None:
+        groups: dict[str, list[int]] = {}
+        for index, nodeid in enumerate(collection):
+            if is_closing(nodeid):
+                self._closing.append(index)
+            else:
+                groups.setdefault(load_group(nodeid), []).append(index)
+        self._groups.extend(sorted(groups.values(), key=len, reverse=True))
+
+    def _feed_all(self) -> None:
+        for node in self.nodes:
+            if not node.shutting_down and node in self._collected:
+                self._feed(node)
+
+    def _feed(self, node: WorkerController) -> None:
+        while self._groups and len(self._pending[node]) < 2:
+            self._send(node, self._groups.popleft())
+        if self._groups or len(self._pending[node]) > 1:
+            return
+        others = [other for other in self.nodes if other is not node]
+        if self._closing and all(other.shutting_down for other in others):
+            if any(self._pending[other] for other in others):
+                return
+            self._send(node, self._closing)
+            self._closing = []
+        node.shutdown()
+
+    def _send(self, node: WorkerController, indices: list[int]) -> None:
+        self._pending[node] += indices
+        node.send_runtest_some(indices)

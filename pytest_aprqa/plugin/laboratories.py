@@ -1,0 +1,35 @@
+"""The laboratories of one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_aprqa.plugin.plans import plans_of
+from pytest_aprqa.run.laboratory import Laboratory
+
+
+class Laboratories:
+    """One laboratory a playbook; only the one in use keeps its engines."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._open: dict[Path, Laboratory] = {}
+
+    def of(self, item: pytest.Item) -> Laboratory:
+        """Return the laboratory of an item's playbook; the engines of others are ended."""
+        if item.path not in self._open:
+            self.close()
+            plans = plans_of(self._config)
+            planned = plans.of(item.path)
+            self._open[item.path] = Laboratory(
+                planned.plan, item.path, plans.settings, planned.output
+            )
+        return self._open[item.path]
+
+    def close(self) -> None:
+        """End every engine."""
+        for laboratory in self._open.values():
+            laboratory.close()
+        self._open.clear()

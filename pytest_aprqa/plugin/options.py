@@ -1,0 +1,171 @@
+"""Command-line options and their ini twins.
+
+Each option has a prefixed name that is ours alone, and a short one that is given up, with a
+warning, when another plugin or a conftest has it already.
+"""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_aprqa.words import FailurePolicy, Tier
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: `--aprqa-NAME`, `--NAME`, and ini `aprqa_NAME` where `ini` is set."""
+
+    name: str
+    help: str
+    metavar: str | None = None
+    choices: tuple[str, ...] | None = None
+    ini: bool = True
+    short: bool = True
+
+    @property
+    def dest(self) -> str:
+        return "aprqa_" + self.name.replace("-", "_")
+
+    @property
+    def is_flag(self) -> bool:
+        return self.metavar is None and self.choices is None
+
+    def arguments(self) -> dict[str, Any]:
+        if self.is_flag:
+            return {"action": "store_true", "default": None}
+        return {"choices": self.choices, "metavar": self.metavar, "default": None}
+
+
+OPTIONS = (
+    Option("tier", "Certify at this tier (default: file suffix, then metadata.tier, then quick)",
+           choices=tuple(Tier)),
+    Option("failure-policy", "What a failure does to the checks still to run (default: stop-on-p0)",
+           choices=tuple(FailurePolicy)),
+    Option("model-path", "File or directory of the model under test", metavar="PATH", ini=False),
+    Option("model-cache", "Directory that holds models by name", metavar="DIR"),
+    Option("certifications", "Directory of models.csv and the evidence (default: certifications)",
+           metavar="DIR"),
+    Option("no-gpu", "Take GPU cells out of the plan"),
+    Option("apr-binary", "An `apr` program that is to run the APR cells", metavar="PATH"),
+    Option("base-url", "An OpenAI-compatible server that is to answer the serve cells",
+           metavar="URL"),
+    Option("artifact-cache", "Where converted models are kept (default: the user's cache directory)",
+           metavar="DIR", short=False),
+    Option("threads", "Compute threads of each engine (default: all cores)", metavar="N",
+           short=False),
+    Option("check-timeout", "Seconds each check may take (default: the playbook's timeout_ms)",
+           metavar="SECONDS", short=False),
+    Option("offline", "Never ask the hub or a package index for a model", short=False),
+    Option("plan", "Print the plan and what it costs, and run nothing", ini=False, short=False),
+)  # fmt: skip
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the prefixed options and the ini values."""
+    group = parser.getgroup("aprqa", "certification of model files (pytest-aprqa)")
+    for option in OPTIONS:
+        group.addoption(
+            f"--aprqa-{option.name}", dest=option.dest, help=option.help, **option.arguments()
+        )
+        if option.ini:
+            parser.addini(
+                option.dest,
+                option.help,
+                type="bool" if option.is_flag else "string",
+                default=None,
+            )
+
+
+def add_short_names(parser: pytest.Parser) -> None:
+    """Add each short name that is still free, once every other plugin has added its options."""
+    group = parser.getgroup("aprqa")
+    for option in OPTIONS:
+        if not option.short:
+            continue
+        name = f"--{option.name}"
+        if _is_taken(parser, name, option):
+            warnings.warn(
+                pytest.PytestConfigWarning(
+                    f"{name} belongs to another plugin; pytest-aprqa answers to --aprqa-"
+                    f"{option.name} only"
+                ),
+                stacklevel=1,
+            )
+            continue
+        group.addoption(
+            name, dest=option.dest, help=f"Same as --aprqa-{option.name}", **option.arguments()
+        )
+
+
+def _is_taken(parser: pytest.Parser, name: str, option: Option) -> bool:
+    """Whether some plugin understands a name already: what nobody knows comes back unparsed."""
+    probe = name if option.is_flag else f"{name}=x"
+    try:
+        _, unknown = parser.parse_known_and_unknown_args([probe])
+    except (pytest.UsageError, SystemExit):
+        return True
+    return probe not in unknown
+
+
+def settings_of(config: pytest.Config) -> Any:
+    """Return the Settings a session was started with."""
+    from pytest_aprqa.run.settings import Settings
+
+    def value(name: str) -> Any:
+        given = config.getoption(f"aprqa_{name}")
+        return given if given is not None else config.getini(f"aprqa_{name}") or None
+
+    def path(name: str) -> Path | None:
+        given = config.getoption(f"aprqa_{name}")
+        if given is not None:
+            return Path(config.invocation_params.dir, Path(given).expanduser())
+        ini = config.getini(f"aprqa_{name}")
+        base = config.inipath.parent if config.inipath else config.rootpath
+        return Path(base, Path(ini).expanduser()) if ini else None
+
+    given_path = config.getoption("aprqa_model_path")
+    return Settings(
+        certifications=path("certifications") or config.rootpath / "certifications",
+        tier=_choice(Tier, "tier", value("tier")),
+        failure_policy=_choice(FailurePolicy, "failure-policy", value("failure_policy")),
+        model_path=Path(config.invocation_params.dir, Path(given_path).expanduser())
+        if given_path
+        else None,
+        model_cache=path("model_cache"),
+        artifact_cache=path("artifact_cache"),
+        no_gpu=bool(value("no_gpu")),
+        apr_binary=value("apr_binary"),
+        base_url=value("base_url"),
+        offline=bool(value("offline")),
+        threads=_number(int, "threads", value("threads")),
+        timeout=_number(float, "check-timeout", value("check_timeout")),
+        command=shlex.join(["pytest", *map(str, config.invocation_params.args)]),
+    )
+
+
+def _choice(kind: Any, name: str, given: str | None) -> Any:
+    if given is None:
+        return None
+    try:
+        return kind(given)
+    except ValueError:
+        allowed = ", ".join(kind)
+        raise pytest.UsageError(f"aprqa_{name}: {given!r} is none of {allowed}") from None
+
+
+def _number(kind: Any, name: str, given: str | None) -> Any:
+    if given is None:
+        return None
+    try:
+        number = kind(given)
+    except ValueError:
+        number = 0
+    if number <= 0:
+        raise pytest.UsageError(f"--aprqa-{name}: {given!r} is not a number above zero")
+    return number

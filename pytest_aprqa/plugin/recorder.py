@@ -1,0 +1,126 @@
+"""Gathers evidence where the reports arrive and concludes each playbook when the session ends.
+
+It lives only in the process the user started, never in an xdist worker.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from pytest_aprqa.playbook.load import PlaybookError
+from pytest_aprqa.plugin.html import HtmlRows
+from pytest_aprqa.plugin.nodeid import is_playbook_item
+from pytest_aprqa.plugin.plans import plans_of
+from pytest_aprqa.plugin.stop import run_id, stop_signal
+from pytest_aprqa.run.book import Book
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.record import RecordError
+from pytest_aprqa.words import Outcome
+
+NAME = "aprqa-recorder"
+
+
+class Recorder:
+    """Keeps one book a playbook, and writes each down as its reports come in."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self._books: dict[str, Book] = {}
+
+    def expect(self, nodeids: Iterable[str]) -> None:
+        """Note which checks were selected; each is "not run" until its report comes."""
+        for nodeid in nodeids:
+            if is_playbook_item(nodeid):
+                file, _, name = nodeid.partition("::")
+                if book := self._book(file):
+                    book.select(name)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.expect(item.nodeid for item in session.items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        file, _, name = report.nodeid.partition("::")
+        book = self._books.get(file)
+        if book is None or not book.is_open(name):
+            return
+        if text := getattr(report, "aprqa_evidence", None):
+            self._record(book, Evidence.model_validate_json(text))
+        elif report.failed or report.skipped:
+            self._record(book, self._without_evidence(book, name, report))
+
+    def _record(self, book: Book, evidence: Evidence) -> None:
+        try:
+            book.record(evidence)
+        except RecordError as error:
+            raise pytest.exit.Exception(
+                str(error), returncode=pytest.ExitCode.USAGE_ERROR
+            ) from None
+
+    @staticmethod
+    def _without_evidence(book: Book, name: str, report: pytest.TestReport) -> Evidence:
+        """Return the record of an item that ended without reaching its verdict."""
+        if getattr(report, "aprqa_crashed", False):
+            return book.blank(name, Outcome.INCONCLUSIVE, "the pytest worker died in this check")
+        if isinstance(report.longrepr, tuple):
+            return book.blank(name, Outcome.SKIPPED, report.longrepr[2])
+        last = report.longreprtext.strip().splitlines()[-1:] or ["no reason was given"]
+        return book.blank(name, Outcome.INCONCLUSIVE, f"{report.when} failed: {last[0]}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.config.option.collectonly or self.config.getoption("aprqa_plan"):
+            return
+        interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+        for book in self._books.values():
+            if book.has_begun:
+                book.conclude(interrupted=interrupted, readme=self.config.rootpath / "README.md")
+            stop_signal(self.config, book.playbook).clear()
+        unmet = [book for book in self._books.values() if book.is_unmet]
+        if unmet and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        terminal: pytest.TerminalReporter = terminalreporter
+        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+        for book in self._books.values():
+            if not book.run:
+                continue
+            terminal.section(f"certificate of {book.run.plan.model_id}")
+            width = shutil.get_terminal_size().columns
+            for line in book.summary(width, unicode=encoding.lower().startswith("utf")):
+                for span in line:
+                    terminal.write(span.text, **span.style.markup)
+                terminal.line("")
+
+    def _book(self, file: str) -> Book | None:
+        if file not in self._books:
+            path = self.config.rootpath / file
+            plans = plans_of(self.config)
+            try:
+                planned = plans.of(path)
+            except PlaybookError:
+                return None
+            self._books[file] = Book(planned, path, plans.settings, run_id(self.config))
+        return self._books[file]
+
+
+def ensure_recorder(config: pytest.Config) -> Recorder | None:
+    """Return the recorder of a session, made when the first playbook shows up.
+
+    None in an xdist worker.
+    """
+    if hasattr(config, "workerinput"):
+        return None
+    recorder = config.pluginmanager.get_plugin(NAME)
+    if recorder is None:
+        recorder = Recorder(config)
+        config.pluginmanager.register(recorder, NAME)
+        if config.pluginmanager.hasplugin("html"):
+            config.pluginmanager.register(HtmlRows(), "aprqa-html")
+    assert isinstance(recorder, Recorder)
+    return recorder

@@ -1,0 +1,67 @@
+"""The failure policies: when the checks that have not run yet are given up.
+
+The signal is a file, so that the workers of one machine see each other's failures at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pytest_aprqa.plugin.plans import plans_of
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.words import FailurePolicy
+
+_run_id = pytest.StashKey[str]()
+
+
+def run_id(config: pytest.Config) -> str:
+    """Return the id that every process of a session shares."""
+    if _run_id not in config.stash:
+        given = getattr(config, "workerinput", {}).get("aprqa_run_id")
+        config.stash[_run_id] = given or uuid.uuid4().hex
+    return config.stash[_run_id]
+
+
+@dataclass(frozen=True)
+class StopSignal:
+    """Whether a playbook's run is to stop, and why."""
+
+    path: Path
+    policy: FailurePolicy
+
+    def consider(self, evidence: Evidence) -> None:
+        """Stop the run if the policy says so after this record."""
+        if evidence.outcome.fails and self._stops(evidence):
+            self.path.write_text(
+                f"policy: {self.policy} after {evidence.check} {evidence.outcome}",
+                encoding="utf-8",
+            )
+
+    def reason(self) -> str:
+        """Return why the run was stopped, or an empty string."""
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def clear(self) -> None:
+        """Forget the signal."""
+        self.path.unlink(missing_ok=True)
+
+    def _stops(self, evidence: Evidence) -> bool:
+        if self.policy is FailurePolicy.STOP_ON_P0:
+            return evidence.kind == "gateway"
+        return self.policy in (FailurePolicy.STOP_ON_FIRST, FailurePolicy.FAIL_FAST)
+
+
+def stop_signal(config: pytest.Config, playbook: Path) -> StopSignal:
+    """Return the stop signal of a playbook in this session."""
+    name = sha256(str(playbook).encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir(), f"aprqa-{run_id(config)}-{name}.stop")
+    return StopSignal(path, plans_of(config).of(playbook).failure_policy)

@@ -1,0 +1,133 @@
+"""The answers of a model to the planned scenarios, asked for in batches and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_aprqa.engine.http import serve_generate
+from pytest_aprqa.engine.protocol import EngineError, Request
+from pytest_aprqa.observation import Generation
+from pytest_aprqa.playbook.check import Check, Message, Scenario
+from pytest_aprqa.words import Backend, Cell, Modality
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.laboratory import Laboratory
+
+BATCH = 16
+"""Most prompts in one batch: torch decodes 16 at seven times the rate of one."""
+
+PAST_CONTEXT_WORD = "word "
+"""At least one token in every tokenizer we know."""
+
+Key = tuple[Cell, str]
+
+
+class Answers:
+    """Generations by cell and scenario.
+
+    The first question of a format and backend asks all of its planned raw and chat prompts as
+    batches. When a batch fails, each prompt is asked alone, so that the fault meets its own check.
+    """
+
+    def __init__(self, laboratory: Laboratory) -> None:
+        self._laboratory = laboratory
+        self._known: dict[Key, Generation] = {}
+        self._batched: set[Cell] = set()
+
+    def of(self, check: Check) -> Generation:
+        """Return the answer to a scenario check. Raises EngineError."""
+        assert check.scenario is not None
+        key = (check.cell, check.scenario.name)
+        if key not in self._known and check.cell.modality is not Modality.SERVE:
+            self._ask_all(check)
+        if key not in self._known:
+            self._known[key] = self._ask_one(check)
+        return self._known[key]
+
+    def direct(self, check: Check) -> Generation:
+        """Return the engine's own answer to what a serve check asks over HTTP."""
+        assert check.scenario is not None
+        modality = Modality.CHAT if self.has_template(check) else Modality.RUN
+        key = (replace(check.cell, modality=modality), check.scenario.name)
+        if key not in self._known:
+            engine = self._laboratory.engine(check.cell)
+            limit = self._laboratory.timeout(check)
+            self._known[key] = engine.generate([self.request(check)], limit)[0]
+        return self._known[key]
+
+    def reference(self, check: Check) -> Generation | None:
+        """Return the reference's answer to the same scenario; None when it has none."""
+        from pytest_aprqa.run.laboratory import REFERENCE
+
+        assert check.scenario is not None
+        cell = Cell(REFERENCE, Backend.CPU, check.cell.modality)
+        twin = self._laboratory.planned(f"{check.scenario.name}[{cell}]")
+        if twin is None or check.cell.format is REFERENCE:
+            return None
+        try:
+            self._laboratory.require_reference(twin.needs)
+            return self.of(twin)
+        except EngineError:
+            return None
+
+    def request(self, check: Check) -> Request:
+        """Return what an engine is asked for a scenario check."""
+        assert check.scenario is not None
+        scenario = check.scenario
+        prompt = scenario.prompt
+        if check.params.get("past_context"):
+            prompt = PAST_CONTEXT_WORD * (self._laboratory.load(check).context_length + 1)
+        chat = check.cell.modality is not Modality.RUN and self.has_template(check)
+        return Request(
+            prompt=None if chat else prompt,
+            messages=conversation(scenario, prompt) if chat else None,
+            max_tokens=scenario.max_tokens,
+            temperature=scenario.temperature,
+            seed=scenario.seed,
+        )
+
+    def has_template(self, check: Check) -> bool:
+        """Whether the model of a check has a chat template."""
+        return self._laboratory.load(check).has_chat_template
+
+    def _ask_all(self, check: Check) -> None:
+        """Ask every batchable question of the check's format and backend, once."""
+        group = Cell(check.cell.format, check.cell.backend)
+        if group in self._batched:
+            return
+        self._batched.add(group)
+        checks = [other for other in self._laboratory.scenarios(group) if self._batchable(other)]
+        for start in range(0, len(checks), BATCH):
+            self._ask_batch(checks[start : start + BATCH])
+
+    def _batchable(self, check: Check) -> bool:
+        if check.cell.modality is Modality.SERVE or check.params.get("past_context"):
+            return False
+        return check.cell.modality is Modality.RUN or self.has_template(check)
+
+    def _ask_batch(self, checks: Sequence[Check]) -> None:
+        engine = self._laboratory.engine(checks[0].cell)
+        limit = self._laboratory.timeout(checks[0]) * len(checks)
+        try:
+            answers = engine.generate([self.request(check) for check in checks], limit)
+        except EngineError:
+            return
+        for check, answer in zip(checks, answers, strict=True):
+            assert check.scenario is not None
+            self._known[check.cell, check.scenario.name] = answer
+
+    def _ask_one(self, check: Check) -> Generation:
+        engine = self._laboratory.engine(check.cell)
+        limit = self._laboratory.timeout(check)
+        request = self.request(check)
+        if check.cell.modality is Modality.SERVE:
+            return serve_generate(engine.serve(limit), request, limit)
+        return engine.generate([request], limit)[0]
+
+
+def conversation(scenario: Scenario, prompt: str) -> tuple[Message, ...]:
+    """Return the messages of a scenario: system, history, then the user's prompt."""
+    system = (Message("system", scenario.system),) if scenario.system is not None else ()
+    return (*system, *scenario.history, Message("user", prompt))

@@ -1,0 +1,157 @@
+"""The book of one run: which checks were selected, what came of them, and the certificate."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_aprqa.artifact.model import ArtifactFault
+from pytest_aprqa.registry.models_csv import register
+from pytest_aprqa.registry.readme import has_table, sync_readme
+from pytest_aprqa.report.html import render_html
+from pytest_aprqa.report.markdown import render_markdown
+from pytest_aprqa.report.terminal import Line, Span, Style, summary
+from pytest_aprqa.run.check import not_run
+from pytest_aprqa.run.environment import environment_of
+from pytest_aprqa.run.planning import PlannedPlaybook, run_plan
+from pytest_aprqa.run.settings import Settings
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.journal import Journal, RunHeader
+from pytest_aprqa.verdict.provenance import ArtifactRecord
+from pytest_aprqa.verdict.record import Run, conclude
+from pytest_aprqa.verdict.run_file import write_run
+from pytest_aprqa.words import Format, Gateway, Outcome
+
+PARTIAL_EVIDENCE = "evidence.partial.json"
+
+
+class Book:
+    """Evidence of one playbook's run, on disk record by record.
+
+    Attributes:
+        run: the concluded run, or None before the end.
+        is_complete: every planned check was selected, so that the run speaks for the model.
+    """
+
+    def __init__(
+        self, planned: PlannedPlaybook, playbook: Path, settings: Settings, run_id: str
+    ) -> None:
+        self.planned = planned
+        self.playbook = playbook
+        self.run: Run | None = None
+        self._settings = settings
+        self._checks = {check.name: check for check in planned.plan.checks}
+        self._selected: set[str] = set()
+        self._records: dict[str, Evidence] = {}
+        self._journal: Journal | None = None
+        self._header = RunHeader.of(run_id, _now(), run_plan(planned))
+
+    @property
+    def has_begun(self) -> bool:
+        return self._journal is not None
+
+    @property
+    def is_complete(self) -> bool:
+        return self._selected == set(self._checks)
+
+    @property
+    def is_unmet(self) -> bool:
+        """Whether a run that speaks for the model stayed below its tier's threshold."""
+        return self.run is not None and self.is_complete and not self.run.certificate.exit_ok
+
+    def select(self, name: str) -> None:
+        """Note that a check is to be run."""
+        if name in self._checks:
+            self._selected.add(name)
+
+    def is_open(self, name: str) -> bool:
+        """Whether a check is planned and has no record yet."""
+        return name in self._checks and name not in self._records
+
+    def blank(self, name: str, outcome: Outcome, reason: str) -> Evidence:
+        """Return a record of a check that came to no verdict."""
+        return not_run(self._checks[name], outcome, reason)
+
+    def record(self, evidence: Evidence) -> None:
+        """Write a record down; on return it is on disk. Raises JournalError."""
+        if self._journal is None:
+            self._journal = Journal(self.planned.journal, self._header)
+        self._journal.append(evidence)
+        self._records[evidence.check] = evidence
+
+    def conclude(self, *, interrupted: bool, readme: Path) -> Run:
+        """Score the run, certify the model, and write everything that follows from it."""
+        assert self._journal is not None
+        for name in self._selected - set(self._records):
+            reason = "not run: interrupted" if interrupted else "not run"
+            self._records[name] = self.blank(name, Outcome.SKIPPED, reason)
+        records = list(self._records.values())
+        self.run = conclude(
+            run_id=self._header.run_id,
+            started=self._header.started,
+            finished=_now(),
+            plan=self._header.plan,
+            records=records,
+            environment=environment_of(records, self._settings.command),
+            artifacts=_artifacts(records),
+            interrupted=interrupted,
+            failure=_failure(records),
+            journal_head=self._journal.head,
+        )
+        self._journal.close()
+        self._write(self.run, readme)
+        return self.run
+
+    def summary(self, width: int, *, unicode: bool) -> list[Line]:
+        """Return the lines of the terminal summary."""
+        assert self.run is not None
+        lines = summary(self.run, evidence=str(self.evidence), width=width, unicode=unicode)
+        if not self.is_complete:
+            lines.append((Span(self._selection_note(), Style.WARN),))
+        return lines
+
+    @property
+    def evidence(self) -> Path:
+        """Where the run is kept; a selection of checks does not replace a whole run."""
+        if self.is_complete:
+            return self.planned.evidence
+        return self.planned.output / PARTIAL_EVIDENCE
+
+    def _selection_note(self) -> str:
+        return (
+            f"only {len(self._selected)} of {len(self._checks)} checks were selected: "
+            "the certificate on record and the registry stay as they are"
+        )
+
+    def _write(self, run: Run, readme: Path) -> None:
+        output = self.planned.output
+        if not self.is_complete:
+            write_run(self.evidence, run)
+            return
+        write_run(self.evidence, run)
+        (output / "report.html").write_text(render_html(run), encoding="utf-8")
+        (output / "report.md").write_text(render_markdown(run), encoding="utf-8")
+        registry = self._settings.certifications / "models.csv"
+        if register(registry, run) and readme.is_file() and has_table(readme):
+            sync_readme(readme, registry)
+
+
+def _artifacts(records: list[Evidence]) -> dict[Format, ArtifactRecord]:
+    """Return what was tested, as the G0 records tell."""
+    return {
+        record.format: ArtifactRecord.model_validate(record.observation["artifact"])
+        for record in records
+        if record.subject == Gateway.G0 and record.format and "artifact" in record.observation
+    }
+
+
+def _failure(records: list[Evidence]) -> str:
+    """Return why the run could not be made: the model is nowhere to be found."""
+    for record in records:
+        if record.observation.get("fault") == ArtifactFault.NOT_FOUND:
+            return record.reason
+    return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,169 @@
+"""Run one check. Pytest, the command line and a fleet all call `run_check`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pytest_aprqa.artifact.model import ArtifactError
+from pytest_aprqa.engine.protocol import EngineError, Fault
+from pytest_aprqa.playbook.check import Check, CheckKind
+from pytest_aprqa.run import (
+    gateways,
+    invariants,
+    parity,
+    performance,
+    regression,
+    scenario,
+    stability,
+)
+from pytest_aprqa.run.faults import verdict_of
+from pytest_aprqa.run.observed import BlockedError, Observed
+from pytest_aprqa.verdict.evidence import Attempt, Evidence
+from pytest_aprqa.words import Attribution, Outcome
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.laboratory import Laboratory
+
+Procedure = Callable[[Check, "Laboratory"], Observed]
+
+PROCEDURES: dict[CheckKind, Procedure] = {
+    CheckKind.GATEWAY: gateways.run,
+    CheckKind.SCENARIO: scenario.run,
+    CheckKind.PERFORMANCE: performance.run,
+    CheckKind.STABILITY: stability.run,
+    CheckKind.PARITY: parity.run,
+    CheckKind.INVARIANT: invariants.run,
+    CheckKind.REGRESSION: regression.run,
+}
+
+
+def run_check(check: Check, laboratory: Laboratory) -> Evidence:
+    """Carry a check out. Every ending short of the death of this process is evidence."""
+    if check.kind is CheckKind.GATEWAY and (known := laboratory.gateway_evidence(check)):
+        return known
+    evidence = _run(check, laboratory)
+    if check.kind is CheckKind.GATEWAY:
+        laboratory.remember_gateway(check, evidence)
+    return evidence
+
+
+def not_run(
+    check: Check, outcome: Outcome, reason: str, attribution: Attribution | None = None
+) -> Evidence:
+    """Return the record of a check that was not carried out."""
+    return Evidence(
+        check=check.name,
+        gate_id=check.gate_id,
+        kind=check.kind,
+        category=check.category,
+        subject=check.subject,
+        format=check.cell.format,
+        backend=check.cell.backend,
+        modality=check.cell.modality,
+        outcome=outcome,
+        reason=reason,
+        attribution=attribution,
+        prompt=check.scenario.prompt if check.scenario else None,
+    )
+
+
+def _run(check: Check, laboratory: Laboratory) -> Evidence:
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    begun = time.perf_counter()
+    if reason := laboratory.unavailable(check):
+        return not_run(check, Outcome.SKIPPED, reason, Attribution.ENVIRONMENT)
+    try:
+        laboratory.require(check.needs, check.cell)
+        evidence = _attempt(check, laboratory)
+    except BlockedError as blocked:
+        evidence = not_run(check, Outcome.SKIPPED, str(blocked))
+    return evidence.model_copy(
+        update={"started": started, "seconds": round(time.perf_counter() - begun, 4)}
+    )
+
+
+def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
+    """Try a check; a crash is tried once more in a fresh engine, and both tries are kept."""
+    attempts: list[Attempt] = []
+    while True:
+        begun = time.perf_counter()
+        try:
+            observed = PROCEDURES[check.kind](check, laboratory)
+        except (EngineError, ArtifactError) as error:
+            attempts.append(_failed_attempt(error, check, laboratory, begun))
+            if _crashed(error) and len(attempts) == 1:
+                continue
+            return _faulted(check, error, attempts, laboratory)
+        attempts.append(
+            Attempt(
+                outcome=observed.judgement.outcome,
+                reason=observed.judgement.reason,
+                seconds=round(time.perf_counter() - begun, 4),
+            )
+        )
+        return _judged(check, observed, attempts)
+
+
+def _crashed(error: EngineError | ArtifactError) -> bool:
+    return isinstance(error, EngineError) and error.fault is Fault.CRASH
+
+
+def _failed_attempt(
+    error: EngineError | ArtifactError, check: Check, laboratory: Laboratory, begun: float
+) -> Attempt:
+    outcome, _ = verdict_of(error, converted=laboratory.is_converted(check.cell.format))
+    return Attempt(
+        outcome=outcome,
+        reason=error.message,
+        seconds=round(time.perf_counter() - begun, 4),
+        signal=getattr(error, "signal", ""),
+        stderr=getattr(error, "stderr", ""),
+    )
+
+
+def _faulted(
+    check: Check,
+    error: EngineError | ArtifactError,
+    attempts: list[Attempt],
+    laboratory: Laboratory,
+) -> Evidence:
+    outcome, attribution = verdict_of(error, converted=laboratory.is_converted(check.cell.format))
+    if attempts[0].outcome is Outcome.CRASHED:
+        outcome = Outcome.CRASHED
+    record = not_run(check, outcome, error.message)
+    return record.model_copy(
+        update={
+            "attribution": attribution,
+            "attempts": tuple(attempts),
+            "observation": {"fault": error.fault},
+            "artifact_digest": laboratory.digest(check.cell.format),
+        }
+    )
+
+
+def _judged(check: Check, observed: Observed, attempts: list[Attempt]) -> Evidence:
+    judgement = observed.judgement
+    outcome, reason, attribution = judgement.outcome, judgement.reason, judgement.attribution
+    flaky = attempts[0].outcome is Outcome.CRASHED
+    if flaky:
+        outcome, attribution = Outcome.CRASHED, Attribution.ENGINE
+        reason = f"{attempts[0].reason} (once; a fresh engine did not repeat it)"
+    return not_run(check, outcome, reason).model_copy(
+        update={
+            "attribution": attribution,
+            "compared": dict(judgement.compared),
+            "prompt": observed.prompt,
+            "answer": observed.answer,
+            "expected": judgement.expected,
+            "raw": observed.raw,
+            "metrics": {**judgement.metrics, **observed.metrics},
+            "observation": observed.observation,
+            "attempts": tuple(attempts),
+            "flaky": flaky,
+            "engine": observed.engine,
+            "artifact_digest": observed.artifact_digest,
+        }
+    )

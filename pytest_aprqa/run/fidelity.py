@@ -1,0 +1,87 @@
+"""Score the same tokens on the engines of the reference and of an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from pytest_aprqa.engine.protocol import Engine
+from pytest_aprqa.judge.budget import Budget, budget_for
+from pytest_aprqa.judge.kl import information
+from pytest_aprqa.observation import TokenScores
+from pytest_aprqa.playbook.check import Check
+from pytest_aprqa.words import Backend, Cell, Format, Gateway
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.laboratory import Laboratory
+
+TOP = 64
+"""Tokens of each distribution that are compared one by one."""
+
+_LOADED = (Gateway.G0, Gateway.G1, Gateway.G2)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The engines of the reference and of the artifact that a check is about.
+
+    Attributes:
+        same_weights: the reference was made from this very artifact, so only arithmetic differs.
+        timeout: seconds either may take.
+    """
+
+    reference: Engine
+    artifact: Engine
+    same_weights: bool
+    timeout: float
+
+    @property
+    def context_length(self) -> int:
+        """Most tokens that both accept."""
+        loads = (engine.load(self.timeout) for engine in (self.reference, self.artifact))
+        return min(load.context_length for load in loads)
+
+    def score(
+        self, sequences: Sequence[Sequence[int]]
+    ) -> tuple[list[TokenScores], list[TokenScores], Budget]:
+        """Return both sides' scores of token sequences, and what they may differ by."""
+        ours = self.reference.score(sequences, TOP, self.timeout)
+        theirs = self.artifact.score(sequences, TOP, self.timeout)
+        told = [float(information(scores).mean()) for scores in ours if scores.logprobs]
+        budget = budget_for(
+            self.reference.load(self.timeout).dtype,
+            self.artifact.load(self.timeout).dtype,
+            same_weights=self.same_weights,
+            information=sum(told) / len(told) if told else None,
+        )
+        return ours, theirs, budget
+
+
+def pair_of(check: Check, laboratory: Laboratory) -> Pair:
+    """Return the engines to compare, both loaded. Raises BlockedError when either is not sound."""
+    from pytest_aprqa.run.laboratory import LOAD_TIMEOUT_FACTOR, REFERENCE
+
+    laboratory.require_reference(_LOADED)
+    cell = Cell(check.cell.format, check.cell.backend or Backend.CPU)
+    laboratory.require(_LOADED, cell)
+    reference = laboratory.artifact(REFERENCE)
+    artifact = laboratory.artifact(format_of(check))
+    return Pair(
+        laboratory.engine(Cell(REFERENCE, Backend.CPU)),
+        laboratory.engine(cell),
+        same_weights=reference.converted_from == artifact.digest,
+        timeout=laboratory.timeout(check) * LOAD_TIMEOUT_FACTOR,
+    )
+
+
+def format_of(check: Check) -> Format:
+    """Return the format of a check that is about one."""
+    assert check.cell.format is not None
+    return check.cell.format
+
+
+def fidelity_text() -> str:
+    """Return the text that I-1 scores: English prose, code, a table and figures of our own."""
+    return (files("pytest_aprqa.playbook") / "fidelity.txt").read_text(encoding="utf-8")

@@ -1,0 +1,143 @@
+"""The gateways G0-G4: what must hold before a score counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pytest_aprqa.artifact.check import check_artifact
+from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.engine.protocol import Request
+from pytest_aprqa.judge.gateways import judge_g0, judge_g2, judge_g3, judge_g4
+from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.observation import Generation
+from pytest_aprqa.playbook.check import Check, Message
+from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
+from pytest_aprqa.run.observed import Observed, generation_record
+from pytest_aprqa.verdict.journal import read_journal
+from pytest_aprqa.words import Cell, Gateway, Outcome
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.laboratory import Laboratory
+
+PROBE_TOKENS = 24
+
+
+def run(check: Check, laboratory: Laboratory) -> Observed:
+    """Find out whether a gateway holds."""
+    return _GATEWAYS[Gateway(check.subject)](check, laboratory)
+
+
+def _integrity(check: Check, laboratory: Laboratory) -> Observed:
+    assert check.cell.format is not None
+    converted = laboratory.is_converted(check.cell.format)
+    if converted:
+        source = laboratory.workshop.source_format
+        laboratory.require((Gateway.G0,), Cell(source))
+    artifact = laboratory.artifact(check.cell.format)
+    report = check_artifact(artifact)
+    return Observed(
+        judgement=judge_g0(report, converted=converted),
+        observation={
+            "artifact": _artifact_record(artifact, laboratory),
+            "findings": [asdict(finding) for finding in report.findings],
+        },
+        artifact_digest=artifact.digest,
+    )
+
+
+def _artifact_record(artifact: Artifact, laboratory: Laboratory) -> dict[str, Any]:
+    return {
+        "digest": artifact.digest,
+        "files": {path.name: laboratory.workshop.digests.sha256(path) for path in artifact.files},
+        "expected": dict(artifact.expected_sha256),
+        "source": artifact.source,
+        "converted_from": artifact.converted_from,
+        "derived": artifact.derived,
+    }
+
+
+def _load(check: Check, laboratory: Laboratory) -> Observed:
+    loaded = laboratory.load(check)
+    return Observed(
+        judgement=Judgement(
+            outcome=Outcome.CORROBORATED,
+            reason=f"loaded by {loaded.engine} as {loaded.dtype} on {loaded.device}",
+            compared={"artifacts": 1},
+        ),
+        metrics={"load_seconds": loaded.seconds},
+        observation={"load": asdict(loaded)},
+        engine=loaded.engine,
+        artifact_digest=laboratory.digest(check.cell.format),
+    )
+
+
+def _inference(check: Check, laboratory: Laboratory) -> Observed:
+    [generation] = _probe(check, laboratory, (G2_PROMPT,))
+    return Observed(
+        judgement=judge_g2(generation),
+        prompt=generation.rendered_prompt or G2_PROMPT,
+        answer=generation.text,
+        raw=generation.raw,
+        observation={"generation": generation_record(generation)},
+        engine=laboratory.load(check).engine,
+        artifact_digest=laboratory.digest(check.cell.format),
+    )
+
+
+def _quality(check: Check, laboratory: Laboratory) -> Observed:
+    generations = _probe(check, laboratory, G4_PROMPTS)
+    return Observed(
+        judgement=judge_g4(generations),
+        prompt="\n".join(G4_PROMPTS),
+        answer="\n".join(generation.text for generation in generations),
+        observation={
+            "probes": [
+                {"prompt": prompt, "answer": generation.text, **generation_record(generation)}
+                for prompt, generation in zip(G4_PROMPTS, generations, strict=True)
+            ]
+        },
+        engine=laboratory.load(check).engine,
+        artifact_digest=laboratory.digest(check.cell.format),
+    )
+
+
+def _probe(check: Check, laboratory: Laboratory, prompts: tuple[str, ...]) -> list[Generation]:
+    """Ask short questions in the way the model was made for: as chat when it has a template."""
+    chat = laboratory.load(check).has_chat_template
+    requests = [
+        Request(
+            prompt=None if chat else prompt,
+            messages=(Message("user", prompt),) if chat else None,
+            max_tokens=PROBE_TOKENS,
+        )
+        for prompt in prompts
+    ]
+    limit = laboratory.timeout(check) * len(prompts)
+    return laboratory.engine(check.cell).generate(requests, limit)
+
+
+def _stability(check: Check, laboratory: Laboratory) -> Observed:
+    """Look back over the run: a crash that repeated in a fresh engine fails G3."""
+    records = [
+        record
+        for record in read_journal(laboratory.journal).records
+        if record.backend is not None and record.check != check.name
+    ]
+    crashed = [record for record in records if record.outcome is Outcome.CRASHED]
+    judgement = judge_g3(
+        repeated=[record.check for record in crashed if not record.flaky],
+        flaky=[record.check for record in crashed if record.flaky],
+        executed=sum(record.outcome.executed for record in records),
+    )
+    return Observed(judgement=judgement)
+
+
+_GATEWAYS: dict[Gateway, Callable[[Check, Laboratory], Observed]] = {
+    Gateway.G0: _integrity,
+    Gateway.G1: _load,
+    Gateway.G2: _inference,
+    Gateway.G3: _stability,
+    Gateway.G4: _quality,
+}

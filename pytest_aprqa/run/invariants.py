@@ -1,0 +1,188 @@
+"""The conversion invariants I-1 to I-5: what a converted model must share with its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_aprqa.artifact.contents import ModelContents, model_contents
+from pytest_aprqa.artifact.conversion_record import declared_dtypes, rounds_to
+from pytest_aprqa.artifact.dtypes import to_float32
+from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.names import Naming, head_and_embedding, naming_of, required_tensors
+from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.artifact.tensor_source import TensorSource
+from pytest_aprqa.engine.protocol import Engine
+from pytest_aprqa.judge.invariants import (
+    DtypeChange,
+    TemplateCase,
+    TensorComparison,
+    TokenizerCase,
+    compare_tensor,
+    judge_dtypes,
+    judge_logits,
+    judge_names,
+    judge_tensors,
+    judge_tokenizer,
+    step_of,
+)
+from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.playbook.check import Check, Message
+from pytest_aprqa.run.fidelity import fidelity_text, format_of, pair_of
+from pytest_aprqa.run.observed import Observed
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.laboratory import Laboratory
+
+FIDELITY_TOKENS = 192
+"""Tokens scored for I-1 unless the plan asks for more."""
+
+TOKENIZER_TEXTS = (
+    "Hello, world!",
+    "It's 12,345.67 o'clock; isn't it? We'll see, they've said I'd 'know'.",
+    "0123456789 007 3.14159 1e-5 2024-02-29",
+    "na\u00efve caf\u00e9 \u0141\u00f3d\u017a Stra\u00dfe \u00c5ngstr\u00f6m \u00f1and\u00fa",
+    "\u4f60\u597d\uff0c\u4e16\u754c\u3002\u65e5\u672c\u8a9e\u306e\u30c6\u30ad\u30b9\u30c8 \ud55c\uad6d\uc5b4",
+    "\u0627\u0644\u0633\u0644\u0627\u0645 \u0639\u0644\u064a\u0643\u0645 \u05e9\u05dc\u05d5\u05dd",
+    "\U0001f600 \U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f1eb\U0001f1f7 \u2764\ufe0f",
+    "  two  spaces   three\ttab\n\n\nlines \r\n end   ",
+    "def f(x):\n    return {'a': [x ** 2, -1], \"b\": None}  # comment\n",
+    "<b>bold</b> &amp; C:\\path\\file https://example.org/?q=1&r=2#top",
+    "!!!???...---___===+++***///@@@###$$$%%%^^^&&&",
+    "\u0007bell \u200bzero-width \u00a0no-break \ufeffmark",
+)
+
+CONVERSATIONS = {
+    "one question": (Message("user", "What is 2+2?"),),
+    "a system message": (Message("system", "Be brief."), Message("user", "Hi.")),
+    "two turns": (
+        Message("user", "Hi."),
+        Message("assistant", "Hello!"),
+        Message("user", "Bye."),
+    ),
+}
+
+
+def run(check: Check, laboratory: Laboratory) -> Observed:
+    """Find out whether one invariant holds between the reference and an artifact."""
+    judgement = _INVARIANTS[check.subject](check, laboratory)
+    assert check.cell.format is not None
+    return Observed(
+        judgement=judgement,
+        artifact_digest=laboratory.artifact(check.cell.format).digest,
+        observation={"reference_digest": _reference(laboratory).digest},
+    )
+
+
+def _reference(laboratory: Laboratory) -> Artifact:
+    from pytest_aprqa.run.laboratory import REFERENCE
+
+    return laboratory.artifact(REFERENCE)
+
+
+def _logits(check: Check, laboratory: Laboratory) -> Judgement:
+    """I-1: score the same text on both engines."""
+    pair = pair_of(check, laboratory)
+    count = min(check.params.get("tokens", FIDELITY_TOKENS), pair.context_length)
+    [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
+    return judge_logits(*pair.score([tokens[:count]]))
+
+
+def _names(check: Check, laboratory: Laboratory) -> Judgement:
+    """I-2: the names in the two files correspond one to one."""
+    reference, artifact = _reference(laboratory), laboratory.artifact(format_of(check))
+    with model_contents(reference) as contents, open_tensors(artifact.path) as file:
+        slots = required_tensors(contents.config)
+        naming = naming_of(file.tensors)
+        heads = {_head(contents, naming)} if contents.config.tied else set()
+        return judge_names(
+            [source.name for source in contents.tensors],
+            list(file.tensors),
+            {slot.name(naming): slot.hf for slot in slots},
+            declared_extra=heads,
+        )
+
+
+def _head(contents: ModelContents, naming: Naming) -> str:
+    pair = head_and_embedding(contents.config.architecture)
+    return "output.weight" if naming is Naming.GGUF or pair is None else pair[0]
+
+
+def _dtypes(check: Check, laboratory: Laboratory) -> Judgement:
+    """I-3: each tensor has the dtype the conversion declared."""
+    reference, artifact = _reference(laboratory), laboratory.artifact(format_of(check))
+    declared = declared_dtypes(reference, artifact)
+    with model_contents(reference) as ours, model_contents(artifact) as theirs:
+        target = {source.name: source.dtype for source in theirs.tensors}
+        return judge_dtypes(
+            [
+                DtypeChange(
+                    source.name,
+                    source.dtype,
+                    target[source.name],
+                    declared.get(source.name, ""),
+                )
+                for source in ours.tensors
+                if source.name in target
+            ]
+        )
+
+
+def _tensors(check: Check, laboratory: Laboratory) -> Judgement:
+    """I-4: every element is where the reference has it, up to rounding."""
+    reference, artifact = _reference(laboratory), laboratory.artifact(format_of(check))
+    return judge_tensors(compare_artifacts(reference, artifact))
+
+
+def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[TensorComparison]:
+    """Yield the comparison of each tensor of the reference with the artifact's."""
+    with model_contents(reference) as contents, model_contents(artifact) as others:
+        twins = {source.name: source for source in others.tensors}
+        for ours in contents.tensors:
+            if theirs := twins.get(ours.name):
+                step = step_of(rounds_to(reference, artifact, ours.dtype, theirs.dtype))
+                yield compare_tensor(
+                    ours.name, _values(ours), _values(theirs), step.bound, step.block
+                )
+
+
+def _values(source: TensorSource) -> npt.NDArray[np.float32]:
+    return to_float32(source.data(), source.dtype, source.shape)
+
+
+def _tokenizer(check: Check, laboratory: Laboratory) -> Judgement:
+    """I-5: both engines encode, decode and render alike."""
+    pair = pair_of(check, laboratory)
+    ours, theirs, limit = pair.reference, pair.artifact, pair.timeout
+    templates: list[TemplateCase] = []
+    if ours.load(limit).has_chat_template:
+        templates = [
+            TemplateCase(name, ours.render(turns, limit), theirs.render(turns, limit))
+            for name, turns in CONVERSATIONS.items()
+        ]
+    return judge_tokenizer(_tokenizer_cases(ours, theirs, limit), templates)
+
+
+def _tokenizer_cases(reference: Engine, artifact: Engine, limit: float) -> list[TokenizerCase]:
+    ours = reference.tokenize(TOKENIZER_TEXTS, special=False, timeout=limit)
+    theirs = artifact.tokenize(TOKENIZER_TEXTS, special=False, timeout=limit)
+    our_texts = reference.detokenize(ours, limit)
+    their_texts = artifact.detokenize(theirs, limit)
+    return [
+        TokenizerCase(text, tuple(our_ids), tuple(their_ids), their_text, our_text)
+        for text, our_ids, their_ids, our_text, their_text in zip(
+            TOKENIZER_TEXTS, ours, theirs, our_texts, their_texts, strict=True
+        )
+    ]
+
+
+_INVARIANTS: dict[str, Callable[[Check, Laboratory], Judgement]] = {
+    "I-1": _logits,
+    "I-2": _names,
+    "I-3": _dtypes,
+    "I-4": _tensors,
+    "I-5": _tokenizer,
+}

@@ -1,0 +1,182 @@
+"""The laboratory: the artifacts and engines of one playbook, and what is already known of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.prepare import Workshop
+from pytest_aprqa.engine.devices import gpu_reason
+from pytest_aprqa.engine.open import open_engine
+from pytest_aprqa.engine.protocol import Engine
+from pytest_aprqa.observation import LoadReport
+from pytest_aprqa.playbook.check import Check, CheckKind
+from pytest_aprqa.playbook.plan import Plan
+from pytest_aprqa.run.answers import Answers
+from pytest_aprqa.run.observed import BlockedError
+from pytest_aprqa.run.planning import EVIDENCE, JOURNAL
+from pytest_aprqa.run.settings import Settings
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.record import RecordError, Run
+from pytest_aprqa.verdict.run_file import read_run
+from pytest_aprqa.words import Backend, Cell, Format, Gateway, Outcome
+
+REFERENCE = Format.SAFETENSORS
+ENGINES_KEPT = 3
+LOAD_TIMEOUT_FACTOR = 5
+"""Loading may take this many times as long as a check: it happens once per artifact."""
+
+
+class Laboratory:
+    """Everything the checks of one playbook share within a process.
+
+    Artifacts are prepared and engines started when first asked for. At most `ENGINES_KEPT`
+    engines stay loaded; the one unused for longest goes first.
+    """
+
+    def __init__(self, plan: Plan, playbook: Path, settings: Settings, output: Path) -> None:
+        self.plan = plan
+        self.settings = settings
+        self.journal = output / JOURNAL
+        self._evidence = output / EVIDENCE
+        self.workshop = Workshop(
+            plan.model,
+            playbook_dir=playbook.parent,
+            model_path=settings.model_path,
+            model_cache=settings.model_cache,
+            cache_dir=settings.artifact_cache,
+            offline=settings.offline,
+        )
+        self.answers = Answers(self)
+        self._engines: OrderedDict[tuple[Format, Backend], Engine] = OrderedDict()
+        self._gateways: dict[str, Evidence] = {}
+        self._planned = {check.name: check for check in plan.checks}
+        self._logs = Path(tempfile.mkdtemp(prefix="aprqa-"))
+
+    def artifact(self, format: Format) -> Artifact:
+        """Return the artifact of a format, converted when need be. Raises ArtifactError."""
+        return self.workshop.artifact(format)
+
+    def is_converted(self, format: Format | None) -> bool:
+        """Whether the artifact of this format is one we made ourselves."""
+        try:
+            return format is not None and self.workshop.is_converted(format)
+        except ArtifactError:
+            return False
+
+    def digest(self, format: Format | None) -> str:
+        """Return the digest of an artifact already prepared, or an empty string."""
+        known = self.workshop.known(format) if format else None
+        return known.digest if known else ""
+
+    def engine(self, cell: Cell) -> Engine:
+        """Return the engine of a cell, started at its first use."""
+        assert cell.format is not None
+        key = (cell.format, cell.backend or Backend.CPU)
+        if key not in self._engines:
+            while len(self._engines) >= ENGINES_KEPT:
+                _, oldest = self._engines.popitem(last=False)
+                oldest.close()
+            self._engines[key] = open_engine(
+                self.artifact(key[0]),
+                key[1],
+                log_dir=self._logs,
+                threads=self.settings.threads,
+                apr_binary=self.settings.apr_binary,
+            )
+        self._engines.move_to_end(key)
+        return self._engines[key]
+
+    def load(self, check: Check) -> LoadReport:
+        """Load the engine of a check, or return the report of the load already made."""
+        return self.engine(check.cell).load(self.timeout(check) * LOAD_TIMEOUT_FACTOR)
+
+    def timeout(self, check: Check) -> float:
+        """Return the seconds an engine may take for a check."""
+        return self.settings.timeout or check.timeout
+
+    def unavailable(self, check: Check) -> str | None:
+        """Say why this machine cannot run a check, or return None."""
+        if check.cell.backend is Backend.GPU and (reason := gpu_reason()):
+            return f"no GPU: {reason}"
+        return None
+
+    def require(self, needs: Iterable[Gateway], cell: Cell) -> None:
+        """Raise BlockedError unless every gateway holds for a cell."""
+        for gateway in needs:
+            evidence = self.gateway(gateway, cell)
+            if evidence is None or evidence.outcome is Outcome.CORROBORATED:
+                continue
+            if evidence.outcome is Outcome.SKIPPED or _is_nowhere(evidence):
+                raise BlockedError(evidence.reason)
+            raise BlockedError(f"{evidence.check} {evidence.outcome}: {evidence.reason}")
+
+    def require_reference(self, gateways: Iterable[Gateway] = (Gateway.G0,)) -> None:
+        """Raise BlockedError unless the reference can be compared with."""
+        if REFERENCE not in self.plan.formats:
+            raise BlockedError("the plan has no SafeTensors reference to compare with")
+        self.require(gateways, Cell(REFERENCE, Backend.CPU))
+
+    def gateway(self, gateway: Gateway, cell: Cell) -> Evidence | None:
+        """Return the evidence of a gateway of a cell, found out now if need be.
+
+        None when the plan has no such gateway.
+        """
+        from pytest_aprqa.run.check import run_check
+
+        check = self._planned.get(_gateway_name(gateway, cell))
+        return run_check(check, self) if check else None
+
+    def gateway_evidence(self, check: Check) -> Evidence | None:
+        """Return what is already known of a gateway check."""
+        return self._gateways.get(check.name)
+
+    def remember_gateway(self, check: Check, evidence: Evidence) -> None:
+        """Keep the evidence of a gateway for every check that needs it."""
+        self._gateways[check.name] = evidence
+
+    def scenarios(self, cell: Cell) -> list[Check]:
+        """Return the planned scenarios of a format and backend, over its modalities."""
+        return [
+            check
+            for check in self.plan.checks
+            if check.kind is CheckKind.SCENARIO
+            and (check.cell.format, check.cell.backend) == (cell.format, cell.backend)
+        ]
+
+    @cached_property
+    def previous(self) -> Run | None:
+        """The last certificate of the same model at the same tier, if it can be read."""
+        try:
+            run = read_run(self._evidence)
+        except RecordError:
+            return None
+        return run if run.plan.tier is self.plan.tier else None
+
+    def planned(self, name: str) -> Check | None:
+        """Return a planned check by name."""
+        return self._planned.get(name)
+
+    def close(self) -> None:
+        """End every engine and remove what they left behind."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
+        shutil.rmtree(self._logs, ignore_errors=True)
+
+
+def _is_nowhere(evidence: Evidence) -> bool:
+    """Whether a gateway stayed open because the model was not found."""
+    return evidence.observation.get("fault") == ArtifactFault.NOT_FOUND
+
+
+def _gateway_name(gateway: Gateway, cell: Cell) -> str:
+    if gateway is Gateway.G3:
+        return "G3"
+    where = Cell(cell.format) if gateway is Gateway.G0 else Cell(cell.format, cell.backend)
+    return f"{gateway}[{where}]"

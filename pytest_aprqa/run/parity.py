@@ -1,0 +1,104 @@
+"""The same question by other ways: over modalities, formats and backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_aprqa.engine.http import serve_generate
+from pytest_aprqa.engine.protocol import Request
+from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.judge.parity import judge_backends, judge_formats, judge_modalities
+from pytest_aprqa.observation import Generation
+from pytest_aprqa.playbook.check import Check, Message
+from pytest_aprqa.playbook.prompts import G4_PROMPTS
+from pytest_aprqa.run.fidelity import pair_of
+from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
+from pytest_aprqa.words import Backend, Cell, Format
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.laboratory import Laboratory
+
+TOKENS = 24
+PROMPTS = 4
+"""How many prompts two formats or backends are compared on."""
+
+
+def run(check: Check, laboratory: Laboratory) -> Observed:
+    """Ask the same by two or more ways and compare the answers."""
+    judgement, generations = _COMPARISONS[check.subject](check, laboratory)
+    return Observed(
+        judgement=judgement,
+        prompt=generations[0].rendered_prompt,
+        answer=generations[0].text,
+        observation={
+            "generations": [{"text": g.text, **generation_record(g)} for g in generations]
+        },
+        engine=laboratory.load(check).engine if check.cell.backend else "",
+        artifact_digest=laboratory.digest(check.cell.format),
+    )
+
+
+Result = tuple[Judgement, list[Generation]]
+
+
+def _modalities(check: Check, laboratory: Laboratory) -> Result:
+    """Give run the text that chat makes of a question, and serve the question itself."""
+    engine = laboratory.engine(check.cell)
+    limit = laboratory.timeout(check)
+    chat = laboratory.load(check).has_chat_template
+    request = _request(G4_PROMPTS[0], chat)
+    raw = request
+    if request.messages is not None:
+        rendered = engine.render(request.messages, limit)
+        raw = replace(request, prompt=rendered, messages=None, parse_special=True)
+    [by_run] = engine.generate([raw], limit)
+    by_chat = engine.generate([request], limit)[0] if chat else None
+    by_serve = serve_generate(engine.serve(limit), request, limit)
+    judgement = judge_modalities(run=by_run, chat=by_chat, serve=by_serve)
+    return judgement, [g for g in (by_run, by_chat, by_serve) if g is not None]
+
+
+def _formats(check: Check, laboratory: Laboratory) -> Result:
+    """Compare greedy answers with those of the reference, and score the reference's on both."""
+    pair = pair_of(check, laboratory)
+    reference = _answers(check, Cell(Format.SAFETENSORS, Backend.CPU), laboratory)
+    artifact = _answers(check, check.cell, laboratory)
+    sequences = [(*(g.prompt_token_ids or ()), *(g.token_ids or ())) for g in reference]
+    ours, theirs, budget = pair.score(sequences)
+    judgement = judge_formats(
+        reference, artifact, reference_scores=ours, artifact_scores=theirs, budget=budget
+    )
+    return judgement, [*artifact, *reference]
+
+
+def _backends(check: Check, laboratory: Laboratory) -> Result:
+    """Compare the greedy answers of the CPU with those of the GPU."""
+    by_cpu = _answers(check, replace(check.cell, backend=Backend.CPU), laboratory)
+    by_gpu = _answers(check, replace(check.cell, backend=Backend.GPU), laboratory)
+    return judge_backends(by_cpu, by_gpu), [*by_cpu, *by_gpu]
+
+
+def _answers(check: Check, cell: Cell, laboratory: Laboratory) -> list[Generation]:
+    if reason := laboratory.unavailable(replace(check, cell=cell)):
+        raise BlockedError(reason)
+    at = replace(check, cell=cell)
+    chat = laboratory.load(at).has_chat_template
+    requests = [_request(prompt, chat) for prompt in G4_PROMPTS[:PROMPTS]]
+    return laboratory.engine(cell).generate(requests, laboratory.timeout(check) * len(requests))
+
+
+def _request(prompt: str, chat: bool) -> Request:
+    return Request(
+        prompt=None if chat else prompt,
+        messages=(Message("user", prompt),) if chat else None,
+        max_tokens=TOKENS,
+    )
+
+
+_COMPARISONS: dict[str, Callable[[Check, Laboratory], Result]] = {
+    "modality": _modalities,
+    "format": _formats,
+    "backend": _backends,
+}

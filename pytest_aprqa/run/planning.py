@@ -1,0 +1,86 @@
+"""From a playbook file and the user's settings to a plan and the place of its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
+from pytest_aprqa.playbook.plan import Plan, make_plan
+from pytest_aprqa.run.settings import Settings
+from pytest_aprqa.verdict.certificate import pass_threshold
+from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
+from pytest_aprqa.words import Category, FailurePolicy
+
+JOURNAL = "evidence.jsonl"
+EVIDENCE = "evidence.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPlaybook:
+    """A playbook with the plan it expands to.
+
+    Attributes:
+        loaded: the playbook as read.
+        plan: its checks in the order they run.
+        output: directory of its evidence and reports.
+        failure_policy: the user's, else the playbook's.
+    """
+
+    loaded: LoadedPlaybook
+    plan: Plan
+    output: Path
+    failure_policy: FailurePolicy
+
+    @property
+    def journal(self) -> Path:
+        return self.output / JOURNAL
+
+    @property
+    def evidence(self) -> Path:
+        return self.output / EVIDENCE
+
+
+def plan_playbook(path: Path, settings: Settings) -> PlannedPlaybook:
+    """Load a playbook and plan it. Raises PlaybookError.
+
+    Regression checks stay in the plan only when there is an earlier certificate to compare with.
+    """
+    loaded = load_playbook(path)
+    plan = make_plan(loaded, tier=settings.tier, no_gpu=settings.no_gpu)
+    output = settings.certifications / model_directory(plan.model.hf_repo)
+    if not (output / EVIDENCE).is_file():
+        plan = without_regression(plan)
+    return PlannedPlaybook(loaded, plan, output, settings.failure_policy or plan.failure_policy)
+
+
+def without_regression(plan: Plan) -> Plan:
+    """Return a plan without the checks that need an earlier certificate."""
+    return replace(
+        plan,
+        checks=tuple(check for check in plan.checks if check.category is not Category.REGR),
+        categories=plan.categories - {Category.REGR},
+    )
+
+
+def model_directory(hf_repo: str) -> str:
+    """Return the folder name of a model's evidence: its short name in lower case."""
+    return hf_repo.rpartition("/")[2].lower()
+
+
+def run_plan(planned: PlannedPlaybook) -> RunPlan:
+    """Return the plan as the evidence keeps it."""
+    plan = planned.plan
+    return RunPlan(
+        playbook=planned.loaded.path.name,
+        playbook_digest=planned.loaded.digest,
+        model_id=plan.model.hf_repo,
+        family=plan.model.family or "",
+        tier=plan.tier,
+        threshold=pass_threshold(plan.tier),
+        checks=tuple(PlannedCheck.of(check) for check in plan.checks),
+        categories=tuple(category for category in Category if category in plan.categories),
+        cpu_only=plan.cpu_only,
+        failure_policy=planned.failure_policy,
+        seed=planned.loaded.playbook.test_matrix.seed,
+    )
