@@ -131,3 +131,11 @@ def test_a_size_written_by_people_stays(run_with):
         run_with(parameters=1_543_714_304), RegistryRow("org/small", parameters="1.5B")
     )
     assert (row.parameters, row.size_category) == ("1.5B", "small")
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("gateway", ["G1", "G2", "G4"])
+def test_no_row_is_certified_with_a_gateway_that_does_not_hold(run_with, gateway, outcome):
+    row = row_from_run(run_with(**{gateway: outcome}), None)
+    held = (row.g1, row.g2, row.g3, row.g4) == ("true",) * 4
+    assert (row.status == "CERTIFIED") == held == outcome.passes

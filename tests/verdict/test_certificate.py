@@ -155,3 +155,22 @@ def test_provenance_is_not_verified_without_artifacts(story):
 
 def test_provenance_is_not_verified_when_integrity_is_open(story):
     assert not certified(story, QUAL="C", G0="I", artifacts=artifacts()).provenance_verified
+
+
+@pytest.mark.parametrize("letters", ["CCC", share(80), share(50), "CCS"])
+def test_a_smaller_tier_gives_no_better_certificate(story, letters):
+    smoke = certified(story, tier=Tier.SMOKE, QUAL=letters)
+    standard = certified(story, tier=Tier.STANDARD, QUAL=letters)
+    assert (smoke.status, smoke.score, smoke.grade) == (
+        standard.status,
+        standard.score,
+        standard.grade,
+    )
+
+
+@pytest.mark.parametrize("gateway", ["G0", "G1", "G2", "G4"])
+@pytest.mark.parametrize("letters", ["F", "I", "S", ".", ""])
+def test_nothing_is_certified_unless_every_gateway_was_seen_to_hold(story, gateway, letters):
+    certificate = certified(story, QUAL="CCC", **{gateway: letters})
+    assert certificate.status in (Status.BLOCKED, Status.PARTIAL)
+    assert not certificate.exit_ok
