@@ -64,9 +64,11 @@ class Architecture:
         keys: ModelConfig field -> key of config.json, where it is not the field's own name.
         extra: key of config.json -> key of GGUF without the architecture's prefix, for values
             that ModelConfig carries without understanding them.
-        fixed: key of config.json -> the only value GGUF can express.
+        fixed: field of ModelConfig or key of config.json -> the only value GGUF can express.
+        derived: key of config.json -> ModelConfig attribute that GGUF takes it to be.
         defaults: key of config.json -> value transformers assumes when the key is absent.
         layer_norm: whether it normalises with LayerNorm; else RMSNorm.
+        sliding_period: every so many-th layer sees everything, the others a window; 0: all do.
     """
 
     model_type: str
@@ -76,8 +78,10 @@ class Architecture:
     keys: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, Any] = field(default_factory=dict)
+    derived: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     layer_norm: bool = False
+    sliding_period: int = 0
 
 
 def architecture(model_type: str) -> Architecture:
@@ -152,7 +156,9 @@ def _build(name: str, raw: dict[str, dict[str, Any]]) -> Architecture:
         extra=merged.get("extra", {}),
         fixed=merged.get("fixed", {}),
         defaults=merged.get("defaults", {}),
+        derived=merged.get("derived", {}),
         layer_norm=merged.get("layer_norm", False),
+        sliding_period=merged.get("sliding_period", 0),
     )
 
 
@@ -163,7 +169,7 @@ def _inherit(name: str, raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return own
     base = _inherit(own["extends"], raw)
     merged: dict[str, Any] = {**base, **own}
-    for table in ("tensors", "keys", "extra", "fixed", "defaults"):
+    for table in ("tensors", "keys", "extra", "fixed", "derived", "defaults"):
         merged[table] = {**base.get(table, {}), **own.get(table, {})}
     for hf in own.get("drop", ()):
         del merged["tensors"][hf]

@@ -32,11 +32,14 @@ _KEYS = {
     "bos_token_id": "bos_token_id",
     "eos_token_id": "eos_token_id",
     "pad_token_id": "pad_token_id",
+    "partial_rotary_factor": "partial_rotary_factor",
 }
+# Written in another form than one key per field.
+_WRITTEN_APART = ("eos_token_id", "partial_rotary_factor")
 # What says how or by what a config was written, not what the model is.
 _BOOKKEEPING = frozenset(
     {"architectures", "model_type", "transformers_version", "torch_dtype", "dtype"}
-    | {"_name_or_path", "rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"}
+    | {"_name_or_path", "rope_theta", "rope_scaling", "rope_parameters", "rope_local_base_freq"}
 )
 _DEFAULT_ROPE_THETA = 10000.0
 
@@ -115,6 +118,24 @@ class ModelConfig:
         """Rows of a fused gate-and-up projection."""
         return 2 * self.intermediate_size
 
+    @property
+    def attention_scalar(self) -> int:
+        """Gemma 2 and 3 divide attention scores by the root of this, as llama.cpp has it.
+
+        It knows the 27B models by their 46 and 62 layers; only they differ from head_dim.
+        """
+        is_27b = self.num_layers in (46, 62)
+        return self.hidden_size // self.num_heads if is_27b else self.head_dim
+
+    @property
+    def layer_types(self) -> list[str]:
+        """Which layers see everything and which a window, where that alternates."""
+        period = self.architecture.sliding_period
+        return [
+            "sliding_attention" if period and (layer + 1) % period else "full_attention"
+            for layer in range(self.num_layers)
+        ]
+
 
 def read_hf_config(directory: Path) -> dict[str, Any]:
     """Return config.json of a directory.
@@ -153,7 +174,7 @@ def config_from_hf(config: Mapping[str, Any]) -> ModelConfig:
     given = {**known.defaults, **{key: v for key, v in config.items() if v is not None}}
     num_heads = _whole(given, keys["num_heads"])
     hidden_size = _whole(given, keys["hidden_size"])
-    rope = _rope(given)
+    rope = _rope(given, keys["partial_rotary_factor"])
     eos = given.get(keys["eos_token_id"])
     return ModelConfig(
         model_type=known.model_type,
@@ -193,12 +214,13 @@ def config_to_hf(config: ModelConfig) -> dict[str, Any]:
     keys = hf_keys(known)
     eos = config.eos_token_ids
     values: dict[str, Any] = {
-        key: getattr(config, name) for name, key in keys.items() if name != "eos_token_id"
+        key: getattr(config, name) for name, key in keys.items() if name not in _WRITTEN_APART
     }
     return {
         "architectures": [known.hf_class],
         "model_type": known.model_type,
-        **known.fixed,
+        **{keys.get(name, name): value for name, value in known.fixed.items()},
+        **{key: getattr(config, name) for key, name in known.derived.items()},
         **config.extra,
         **{key: value for key, value in values.items() if value is not None},
         **({"eos_token_id": eos[0] if len(eos) == 1 else list(eos)} if eos else {}),
@@ -215,7 +237,7 @@ class _Rope:
     local_theta: float | None
 
 
-def _rope(config: Mapping[str, Any]) -> _Rope:
+def _rope(config: Mapping[str, Any], partial_key: str) -> _Rope:
     parameters = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(parameters, Mapping):
         raise _malformed(f"config.json: rope_parameters is {parameters!r}, not an object")
@@ -225,7 +247,7 @@ def _rope(config: Mapping[str, Any]) -> _Rope:
         local = sliding.get("rope_theta", local)
         parameters = parameters["full_attention"]
     theta = parameters.get("rope_theta", config.get("rope_theta", _DEFAULT_ROPE_THETA))
-    partial = parameters.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+    partial = parameters.get("partial_rotary_factor", config.get(partial_key, 1.0))
     kind = parameters.get("rope_type", parameters.get("type", "default"))
     scaling = {
         key: value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +76,7 @@ def config_from_gguf(file: TensorFile) -> ModelConfig:
     return replace(
         config,
         hidden_act=known.fixed.get("hidden_act"),
+        attention_bias=known.fixed.get("attention_bias", config.attention_bias),
         rope_scaling=_rope_scaling(keys, file, config),
     )
 
@@ -200,22 +202,41 @@ def _rope_keys(config: ModelConfig) -> dict[str, Any]:
     original = scaling.get("original_max_position_embeddings")
     if kind in ("linear", "yarn"):
         keys = {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
-    elif kind != "longrope":
+    elif kind == "longrope":
+        original = config.extra.get("original_max_position_embeddings", original)
+        keys = {"rope.scaling.attn_factor": _longrope_attention(config, original)}
+    else:
         raise ArtifactError(ArtifactFault.UNSUPPORTED, f"GGUF cannot express RoPE scaling {kind!r}")
     if original is not None:
         keys["rope.scaling.original_context_length"] = int(original)
     return keys
 
 
+def _longrope_attention(config: ModelConfig, original: int | None) -> float:
+    """Return what LongRoPE multiplies cosine and sine by, when config.json does not state it.
+
+    sqrt(1 + ln(scale) / ln(original)), scale = context / original (LongRoPE, arXiv:2402.13753;
+    transformers, `_compute_longrope_parameters`).
+    """
+    stated = (config.rope_scaling or {}).get("attention_factor")
+    if stated is not None:
+        return float(stated)
+    if not original or config.max_position_embeddings <= original:
+        return 1.0
+    scale = config.max_position_embeddings / original
+    return math.sqrt(1 + math.log(scale) / math.log(original))
+
+
 def _refuse_what_gguf_cannot_say(config: ModelConfig) -> None:
-    stated = {**config.extra, "hidden_act": config.hidden_act}
-    for key, only in config.architecture.fixed.items():
-        value = stated.get(key)
-        if value is not None and value != only:
+    known = config.architecture
+    only = {**known.fixed, **{key: getattr(config, name) for key, name in known.derived.items()}}
+    for key, possible in only.items():
+        value = config.extra.get(key, getattr(config, key, None))
+        if value is not None and value != possible:
             raise ArtifactError(
                 ArtifactFault.UNSUPPORTED,
                 f"{config.model_type} with {key}={value!r} cannot be written as GGUF, "
-                f"which knows only {only!r}",
+                f"which knows only {possible!r}",
             )
 
 

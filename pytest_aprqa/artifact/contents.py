@@ -30,7 +30,7 @@ from pytest_aprqa.artifact.row_order import to_hf_layout
 from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer import Vocabulary, vocabulary_from_apr, vocabulary_from_gguf
-from pytest_aprqa.artifact.tokenizer_hf import vocabulary_from_hf
+from pytest_aprqa.artifact.tokenizer_read import vocabulary_from_hf
 from pytest_aprqa.words import Format
 
 # Buffers old checkpoints carry along; every loader computes them itself.

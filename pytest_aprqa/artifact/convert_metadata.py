@@ -55,7 +55,7 @@ def gguf_metadata(contents: ModelContents, tensors: Sequence[TensorSource]) -> l
     values: dict[str, Any] = {
         "general.architecture": contents.config.architecture.gguf,
         "general.type": "model",
-        "general.name": contents.name or contents.config.model_type,
+        "general.name": contents.name or _name(contents),
         "general.file_type": _FILE_TYPES.get(dtypes.most_common(1)[0][0], 0),
         "general.quantization_version": _QUANTIZATION_VERSION,
         **config_to_gguf(contents.config),
@@ -63,6 +63,17 @@ def gguf_metadata(contents: ModelContents, tensors: Sequence[TensorSource]) -> l
     if contents.vocabulary is not None:
         values |= vocabulary_to_gguf(contents.vocabulary.padded(contents.config.vocab_size))
     return [_gguf_value(key, value) for key, value in values.items()]
+
+
+def _name(contents: ModelContents) -> str:
+    """Return a name for a model that has none.
+
+    llama.cpp tells Phi-3 by its name, to strip what follows its special tokens as its tokenizer
+    wants it; with that name it does not load a vocabulary without `</s>`.
+    """
+    vocabulary = contents.vocabulary
+    is_phi3 = contents.config.model_type == "phi3"
+    return "Phi-3" if is_phi3 and vocabulary and "</s>" in vocabulary.tokens else "model"
 
 
 def _gguf_value(key: str, value: Any) -> GgufValue:

@@ -86,11 +86,11 @@ def head_and_embedding(known: Architecture) -> tuple[str, str] | None:
 
 
 def _in_order(config: ModelConfig) -> Iterator[tuple[TensorRule, int]]:
-    """Yield the rules in file order: what precedes the layers, each layer, what follows them."""
+    """Yield the rules in file order: the embedding, layer by layer, then norm and head."""
     rules = config.architecture.tensors
-    layered = [position for position, rule in enumerate(rules) if "{}" in rule.hf]
-    first, last = layered[0], layered[-1]
-    yield from ((rule, 0) for rule in rules[:first])
+    layered = [rule for rule in rules if "{}" in rule.hf]
+    single = [rule for rule in rules if "{}" not in rule.hf]
+    yield single[0], 0  # the embedding
     for layer in range(config.num_layers):
-        yield from ((rule, layer) for rule in rules[first : last + 1])
-    yield from ((rule, 0) for rule in rules[last + 1 :])
+        yield from ((rule, layer) for rule in layered)
+    yield from ((rule, 0) for rule in single[1:])

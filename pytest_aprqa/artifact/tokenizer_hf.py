@@ -1,4 +1,4 @@
-"""The tokenizer of a model as Hugging Face files: tokenizer.json and what stands beside it."""
+"""Writing a tokenizer as Hugging Face files: tokenizer.json and what stands beside it."""
 
 from __future__ import annotations
 
@@ -8,64 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
-from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
-from pytest_aprqa.artifact.template import TEMPLATE_FILE, read_template
-from pytest_aprqa.artifact.tokenizer import RULE, TokenizerModel, TokenType, Vocabulary
-from pytest_aprqa.artifact.tokenizer_pre import pre_tokenizer_json, pre_type, recognise
+from pytest_aprqa.artifact.template import TEMPLATE_FILE
+from pytest_aprqa.artifact.tokenizer import TokenizerModel, TokenType, Vocabulary
+from pytest_aprqa.artifact.tokenizer_pre import pre_tokenizer_json, pre_type
 
 _SPACE = "\u2581"  # SentencePiece writes a space so
 _ADDED = (TokenType.CONTROL, TokenType.USER_DEFINED)
-
-
-def vocabulary_from_hf(directory: Path, config: ModelConfig, hint: str = "") -> Vocabulary | None:
-    """Return the tokenizer of a SafeTensors directory, or None when it has no tokenizer.json.
-
-    Args:
-        directory: with tokenizer.json and, where there are, tokenizer_config.json and template.
-        config: gives the special ids the tokenizer's files leave out.
-        hint: GGUF name of the pre-tokenizer, where one is known.
-
-    Raises:
-        ArtifactError: UNSUPPORTED for a tokenizer that GGUF and APR have no words for; MALFORMED
-            (G0-TOKENIZER) when a file contradicts itself.
-    """
-    path = directory / "tokenizer.json"
-    if not path.is_file():
-        return None
-    tokenizer, stated = _read(path), _read(directory / "tokenizer_config.json")
-    model = tokenizer.get("model", {})
-    if model.get("type", "BPE") != "BPE":
-        raise ArtifactError(
-            ArtifactFault.UNSUPPORTED,
-            f"{path}: tokenizer model {model.get('type')!r} is not supported, only BPE is",
-        )
-    is_spm = bool(model.get("byte_fallback")) or not _has_byte_level(tokenizer)
-    tokens, types = _entries(tokenizer, is_byte=is_spm)
-    ids = {token: number for number, token in enumerate(tokens)}
-    merges = tuple(_pair(merge) for merge in model.get("merges", ()))
-    eos = _special(stated, "eos_token", ids)
-    ends = tuple(dict.fromkeys((*(() if eos is None else (eos,)), *config.eos_token_ids)))
-    bos = _special(stated, "bos_token", ids)
-    bos = config.bos_token_id if bos is None else bos
-    pad = _special(stated, "pad_token", ids)
-    added = _added_by_template(tokenizer)
-    return Vocabulary(
-        model=TokenizerModel.SENTENCEPIECE_BPE if is_spm else TokenizerModel.BYTE_LEVEL_BPE,
-        pre="" if is_spm else recognise(tokenizer, hint).name,
-        tokens=tokens,
-        types=types,
-        merges=() if is_spm else merges,
-        scores=_scores(tokens, types, merges) if is_spm else (),
-        bos=bos,
-        eos=ends[0] if ends else None,
-        eot=ends[1] if len(ends) > 1 else None,
-        unk=_special(stated, "unk_token", ids),
-        pad=config.pad_token_id if pad is None else pad,
-        add_bos=bool(stated.get("add_bos_token", added.first in _text(tokens, bos))),
-        add_eos=bool(stated.get("add_eos_token", added.last in _text(tokens, eos))),
-        add_space_prefix=is_spm and _prepends(tokenizer),
-        chat_template=read_template(directory, stated),
-    )
 
 
 def write_hf_tokenizer(vocabulary: Vocabulary, directory: Path, config: ModelConfig) -> None:
@@ -235,116 +183,6 @@ def _merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
         if token[:cut] in ids and token[cut:] in ids
     ]
     return [(token[:cut], token[cut:]) for _, token, cut in sorted(ranked)]
-
-
-def _scores(
-    tokens: tuple[str, ...], types: tuple[TokenType, ...], merges: tuple[tuple[str, str], ...]
-) -> tuple[float, ...]:
-    """Return scores under which SentencePiece merges in the order of the merges.
-
-    A token scores minus the rank of the first merge that makes it; what no merge makes, minus the
-    number of merges, and special tokens 0, as SentencePiece has it.
-    """
-    ranks: dict[str, int] = {}
-    for rank, (left, right) in enumerate(merges):
-        ranks.setdefault(left + right, rank)
-    return tuple(
-        -float(ranks.get(token, len(merges))) if kind is TokenType.NORMAL else 0.0
-        for token, kind in zip(tokens, types, strict=True)
-    )
-
-
-def _entries(
-    tokenizer: Mapping[str, Any], *, is_byte: bool
-) -> tuple[tuple[str, ...], tuple[TokenType, ...]]:
-    """Return text and kind of every id; ids nobody uses become padding."""
-    vocab: Mapping[str, int] = tokenizer["model"].get("vocab", {})
-    added = {entry["id"]: entry for entry in tokenizer.get("added_tokens", ())}
-    texts = {number: token for token, number in vocab.items()}
-    texts.update({number: entry["content"] for number, entry in added.items()})
-    unknown = tokenizer["model"].get("unk_token")
-
-    def kind(number: int) -> TokenType:
-        token = texts.get(number)
-        if token is None:
-            return TokenType.UNUSED
-        if is_byte and token == unknown:
-            return TokenType.UNKNOWN
-        if number in added:
-            return TokenType.CONTROL if added[number]["special"] else TokenType.USER_DEFINED
-        is_hex = len(token) == 6 and token.startswith("<0x") and token.endswith(">")
-        return TokenType.BYTE if is_byte and is_hex else TokenType.NORMAL
-
-    rows = range(max(texts, default=-1) + 1)
-    tokens = tuple(texts.get(number, f"[PAD{number}]") for number in rows)
-    return tokens, tuple(kind(number) for number in rows)
-
-
-class _Added:
-    """The texts a TemplateProcessing puts first and last around a single sequence."""
-
-    def __init__(self, single: list[Mapping[str, Any]]) -> None:
-        self.first = self._special(single[0]) if single else None
-        self.last = self._special(single[-1]) if single else None
-
-    @staticmethod
-    def _special(part: Mapping[str, Any]) -> str | None:
-        special = part.get("SpecialToken")
-        return special["id"] if special else None
-
-
-def _added_by_template(tokenizer: Mapping[str, Any]) -> _Added:
-    processor = tokenizer.get("post_processor") or {}
-    for part in (processor, *processor.get("processors", ())):
-        if part.get("type") == "TemplateProcessing":
-            return _Added(part["single"])
-    return _Added([])
-
-
-def _text(tokens: tuple[str, ...], number: int | None) -> tuple[str, ...]:
-    return () if number is None or number >= len(tokens) else (tokens[number],)
-
-
-def _special(stated: Mapping[str, Any], key: str, ids: Mapping[str, int]) -> int | None:
-    value = stated.get(key)
-    content = value.get("content") if isinstance(value, dict) else value
-    return ids.get(content) if isinstance(content, str) else None
-
-
-def _has_byte_level(tokenizer: Mapping[str, Any]) -> bool:
-    return "ByteLevel" in json.dumps([tokenizer.get("pre_tokenizer"), tokenizer.get("decoder")])
-
-
-def _prepends(tokenizer: Mapping[str, Any]) -> bool:
-    if '"Prepend"' in json.dumps(tokenizer.get("normalizer")):
-        return True
-    pre = tokenizer.get("pre_tokenizer") or {}
-    parts = (pre, *pre.get("pretokenizers", ()))
-    return any(
-        part.get("type") == "Metaspace" and part.get("prepend_scheme", "always") != "never"
-        for part in parts
-    )
-
-
-def _pair(merge: Any) -> tuple[str, str]:
-    left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
-    return left, right
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (ValueError, OSError) as error:
-        raise ArtifactError(
-            ArtifactFault.MALFORMED, f"{path} cannot be read: {error}", rule=RULE, where=path.name
-        ) from error
-    if not isinstance(value, dict):
-        raise ArtifactError(
-            ArtifactFault.MALFORMED, f"{path} holds no object", rule=RULE, where=path.name
-        )
-    return value
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

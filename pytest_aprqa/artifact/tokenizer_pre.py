@@ -20,8 +20,7 @@ class PreType:
 
     Attributes:
         name: in `tokenizer.ggml.pre`.
-        steps: (kind, argument) in order: ("split", regex), ("digits", "each" or "runs"),
-            ("punctuation", "contiguous"), ("words", "gpt2").
+        steps: (kind, argument) in order: ("split", regex), ("digits", "each"), ("words", "gpt2").
         normalizer: type of the Unicode normaliser before it, or "".
         ignore_merges: a piece that is a token is not merged.
         add_bos: what llama.cpp assumes when the file does not say.
@@ -50,30 +49,24 @@ def pre_type(name: str) -> PreType:
         ) from None
 
 
-def recognise(tokenizer_json: Mapping[str, Any], hint: str = "") -> PreType:
+def recognise(tokenizer_json: Mapping[str, Any]) -> PreType:
     """Return the way of cutting that a byte-level tokenizer.json describes.
 
-    Args:
-        tokenizer_json: the whole file.
-        hint: a GGUF name carried along; taken when it says the same, since several names may.
+    Of several names for the same way the first in our table is taken.
 
     Raises:
         ArtifactError: UNSUPPORTED, showing the steps, when none of the known ones is the same.
     """
     steps = _steps(tokenizer_json.get("pre_tokenizer") or {})
     ignore_merges = bool(tokenizer_json.get("model", {}).get("ignore_merges", False))
-    known = _all()
-    candidates = [*([known[hint]] if hint in known else []), *known.values()]
-    same_steps = [candidate for candidate in candidates if candidate.steps == steps]
-    for candidate in same_steps:
-        if candidate.ignore_merges == ignore_merges:
-            return candidate
-    if same_steps:
-        return same_steps[0]
-    raise ArtifactError(
-        ArtifactFault.UNSUPPORTED,
-        f"the pre-tokenizer of tokenizer.json is none that llama.cpp has a name for: {steps}",
-    )
+    same = [known for known in _all().values() if known.steps == steps]
+    exact = [known for known in same if known.ignore_merges == ignore_merges]
+    if not same:
+        raise ArtifactError(
+            ArtifactFault.UNSUPPORTED,
+            f"the pre-tokenizer of tokenizer.json is none that llama.cpp has a name for: {steps}",
+        )
+    return (exact or same)[0]
 
 
 def pre_tokenizer_json(pre: PreType) -> dict[str, Any]:
@@ -108,10 +101,8 @@ def _steps(pre_tokenizer: Mapping[str, Any]) -> tuple[Step, ...]:
         return tuple(step for part in parts for step in _steps(part))
     if kind == "ByteLevel" and not pre_tokenizer.get("add_prefix_space"):
         return (("words", "gpt2"),) if pre_tokenizer.get("use_regex", True) else ()
-    if kind == "Digits":
-        return (("digits", "each" if pre_tokenizer.get("individual_digits") else "runs"),)
-    if kind == "Punctuation" and pre_tokenizer.get("behavior") == "Contiguous":
-        return (("punctuation", "contiguous"),)
+    if kind == "Digits" and pre_tokenizer.get("individual_digits"):
+        return (("digits", "each"),)
     if kind == "Split" and pre_tokenizer.get("behavior") == "Isolated":
         return (("split", str(pre_tokenizer.get("pattern", {}).get("Regex"))),)
     return (("unknown", str(dict(pre_tokenizer))),)
@@ -123,9 +114,7 @@ def _part(step: Step) -> dict[str, Any]:
         pattern = {"Regex": argument}
         return {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
     if kind == "digits":
-        return {"type": "Digits", "individual_digits": argument == "each"}
-    if kind == "punctuation":
-        return {"type": "Punctuation", "behavior": "Contiguous"}
+        return {"type": "Digits", "individual_digits": True}
     return _byte_level(use_regex=True)
 
 
