@@ -102,7 +102,7 @@ def _attribute(scenario: Scenario, reference: Generation | None) -> Attribution:
     """Say whose doing a wrong answer is: the conversion's when the reference passes."""
     if reference is None:
         return Attribution.MODEL
-    passes = judge_answer(scenario, reference, reference).outcome is Outcome.CORROBORATED
+    passes = judge_answer(scenario, reference).outcome is Outcome.CORROBORATED
     return Attribution.CONVERSION if passes else Attribution.MODEL
 
 
