@@ -63,7 +63,6 @@ class AprFile(MappedTensors):
     """
 
     format = Format.APR
-    alignment = ALIGNMENT
 
     def __init__(self, path: Path, *, checksum: bool = True) -> None:
         super().__init__()

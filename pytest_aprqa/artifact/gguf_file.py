@@ -6,7 +6,7 @@ Every count and length is checked against what is left of the file before it is 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pytest_aprqa.artifact.dtypes import ggml_dtype, nbytes
 from pytest_aprqa.artifact.gguf_value import SCALAR_CODES, GgufType, GgufValue
 from pytest_aprqa.artifact.malformed import malformed, unsupported
 from pytest_aprqa.artifact.model import ArtifactError
+from pytest_aprqa.artifact.strict_json import is_count
 from pytest_aprqa.artifact.tensor_file import TensorInfo
 from pytest_aprqa.artifact.tensor_map import MappedTensors, refuse_overlaps, refuse_shape
 from pytest_aprqa.words import Format
@@ -54,10 +55,10 @@ class GgufFile(MappedTensors):
         tensor_count, pair_count = _header(cursor)
         self.values: tuple[GgufValue, ...] = tuple(_pairs(cursor, pair_count))
         self._metadata = {value.key: value.value for value in self.values}
-        self.alignment = _alignment(path, self._metadata)
+        alignment = alignment_of(path, self._metadata)
         found = [_tensor_entry(cursor) for _ in range(tensor_count)]
-        start = -(-cursor.position // self.alignment) * self.alignment
-        infos = [_placed(info, start, self.alignment, cursor.end) for info in found]
+        start = -(-cursor.position // alignment) * alignment
+        infos = [_placed(info, start, alignment, cursor.end) for info in found]
         refuse_overlaps(infos, "G0-OFFSETS")
         for info in infos:
             if info.name in self._tensors:
@@ -160,9 +161,14 @@ def _array(cursor: Cursor, key: str, depth: int) -> tuple[list[Any], GgufType]:
     return items.tolist(), element
 
 
-def _alignment(path: Path, metadata: dict[str, Any]) -> int:
-    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
-    if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
+def alignment_of(path: Path, metadata: Mapping[str, Any]) -> int:
+    """Return what the offsets of a file with these key-value pairs are multiples of.
+
+    Raises:
+        ArtifactError: MALFORMED, when it is no power of two.
+    """
+    alignment: int = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    if not is_count(alignment) or not alignment or alignment & (alignment - 1):
         raise malformed(
             path, "G0-METADATA", f"general.alignment is {alignment!r}, expected a power of two"
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.dtypes import ggml_code, nbytes
-from pytest_aprqa.artifact.gguf_file import DEFAULT_ALIGNMENT, MAGIC, MAX_DIMENSIONS, MAX_NAME_BYTES
+from pytest_aprqa.artifact.gguf_file import MAGIC, MAX_DIMENSIONS, MAX_NAME_BYTES, alignment_of
 from pytest_aprqa.artifact.gguf_value import SCALAR_CODES, GgufType, GgufValue
 from pytest_aprqa.artifact.malformed import malformed
 from pytest_aprqa.artifact.tensor_source import TensorSource
@@ -23,7 +23,7 @@ def write_gguf(path: Path, tensors: Sequence[TensorSource], metadata: Sequence[G
     Args:
         path: of the file; what stood there before is replaced when the new one is complete.
         tensors: shapes row-major; they are written reversed, as GGUF wants them.
-        metadata: key-value pairs in order. A `general.alignment` among them is not allowed: the
+        metadata: key-value pairs in order; a `general.alignment` among them is kept to, else the
             alignment is 32.
 
     Raises:
@@ -31,6 +31,7 @@ def write_gguf(path: Path, tensors: Sequence[TensorSource], metadata: Sequence[G
             not have; ENVIRONMENT, the file system refused.
     """
     _refuse_keys(path, metadata)
+    alignment = alignment_of(path, {value.key: value.value for value in metadata})
     _refuse_tensors(path, tensors)
     sizes = [nbytes(tensor.dtype, tensor.shape) for tensor in tensors]
     head = bytearray(MAGIC + struct.pack("<IQQ", VERSION, len(tensors), len(metadata)))
@@ -39,24 +40,20 @@ def write_gguf(path: Path, tensors: Sequence[TensorSource], metadata: Sequence[G
     offset = 0
     for tensor, size in zip(tensors, sizes, strict=True):
         head += _entry(tensor, offset)
-        offset += size + _padding(size)
+        offset += size + -size % alignment
     with atomic_file(path) as file:
         file.write(head)
-        file.write(bytes(_padding(len(head))))
+        file.write(bytes(-len(head) % alignment))
         for tensor, size in zip(tensors, sizes, strict=True):
             file.write(tensor.bytes_of(size))
-            file.write(bytes(_padding(size)))
-
-
-def _padding(size: int) -> int:
-    return -size % DEFAULT_ALIGNMENT
+            file.write(bytes(-size % alignment))
 
 
 def _refuse_keys(path: Path, metadata: Sequence[GgufValue]) -> None:
-    seen: set[str] = {"general.alignment"}
+    seen: set[str] = set()
     for value in metadata:
         if value.key in seen:
-            raise malformed(path, "G0-METADATA", f"key {value.key!r} occurs twice or is reserved")
+            raise malformed(path, "G0-METADATA", f"key {value.key!r} occurs twice")
         seen.add(value.key)
 
 

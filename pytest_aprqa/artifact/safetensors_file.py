@@ -43,9 +43,9 @@ class SafeTensorsFile(MappedTensors):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        index = _index_of(path)
+        file, index = _weights_of(path)
         if index is None:
-            self._read_file(path / SINGLE_NAME if path.is_dir() else path)
+            self._read_file(file)
             return
         weight_map = read_index(index)
         for shard in sorted(set(weight_map.values())):
@@ -88,10 +88,15 @@ class SafeTensorsFile(MappedTensors):
                 )
 
 
-def _index_of(path: Path) -> Path | None:
+def _weights_of(path: Path) -> tuple[Path, Path | None]:
+    """Return the file to read, and the index when that is one.
+
+    As in transformers, a directory's single file goes before an index that lies beside it.
+    """
     if path.is_dir():
-        return path / INDEX_NAME if (path / INDEX_NAME).exists() else None
-    return path if path.name.endswith(".json") else None
+        single, index = path / SINGLE_NAME, path / INDEX_NAME
+        path = index if index.exists() and not single.exists() else single
+    return path, path if path.suffix == ".json" else None
 
 
 def _header(path: Path, head: memoryview, size: int) -> tuple[dict[str, Any], int]:

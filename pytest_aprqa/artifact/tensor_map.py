@@ -30,7 +30,6 @@ class MappedTensors:
     """
 
     format: Format
-    alignment: int = 1
 
     def __init__(self) -> None:
         self._mapped: dict[Path, npt.NDArray[np.uint8]] = {}

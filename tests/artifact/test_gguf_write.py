@@ -113,6 +113,15 @@ def test_reading_and_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_an_alignment_among_the_metadata_is_kept_to(tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    sources = [TensorSource.of(name, np.ones(3, np.float32), DType.F32) for name in "ab"]
+    write_gguf(path, sources, [GgufValue("general.alignment", GgufType.UINT32, 128)])
+    with GgufFile(path) as file:
+        assert {info.offset % 128 for info in file.tensors.values()} == {0}
+        assert file.read("b").tolist() == [1, 1, 1]
+
+
 ROW = np.ones((1, 32), np.float32)
 
 
@@ -127,7 +136,7 @@ ROW = np.ones((1, 32), np.float32)
         ([TensorSource.of("a", np.ones((2, 33), "f4"), DType.Q8_0)], [], "G0-TENSOR-SIZE"),
         ([TensorSource.of("a", np.ones((2, 300), "f4"), DType.Q6_K)], [], "G0-TENSOR-SIZE"),
         ([], [ARCHITECTURE, ARCHITECTURE], "G0-METADATA"),
-        ([], [GgufValue("general.alignment", GgufType.UINT32, 64)], "G0-METADATA"),
+        ([], [GgufValue("general.alignment", GgufType.UINT32, 24)], "G0-METADATA"),
         ([], [GgufValue("a", GgufType.UINT8, 256)], "G0-METADATA"),
         ([], [GgufValue("a", GgufType.UINT8, "1")], "G0-METADATA"),
         ([], [GgufValue("a", GgufType.STRING, 1)], "G0-METADATA"),

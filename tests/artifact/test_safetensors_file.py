@@ -189,6 +189,11 @@ def test_shards_are_read_through_their_index(shards: Path) -> None:
     assert len(SafeTensorsFile(shards / "model.safetensors.index.json").tensors) == 3
 
 
+def test_a_single_file_goes_before_an_index_as_in_transformers(shards: Path) -> None:
+    save_file({"single": W}, shards / "model.safetensors")
+    assert list(SafeTensorsFile(shards).tensors) == ["single"]
+
+
 @pytest.mark.parametrize(
     "shard",
     ["../m.safetensors", "/etc/passwd", "..", "", "sub/m.safetensors", "a\\b", "gone.safetensors"],
