@@ -53,7 +53,6 @@ def render(
         TemplateRefusedError: the template does not take such a conversation, in its own words.
         ArtifactError: MALFORMED (G0-TEMPLATE) when it cannot be parsed or fails.
     """
-    from jinja2 import TemplateError
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -74,7 +73,9 @@ def render(
         )
     except TemplateRefusedError:
         raise
-    except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except (
+        Exception
+    ) as error:  # a template is a program of the model's: what it raises is its fault
         line = getattr(error, "lineno", None)
         place = f" (line {line})" if line else ""
         raise ArtifactError(

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_aprqa.artifact.architecture import (
+    architecture,
+    architecture_of_gguf,
+    model_types,
+)
+from pytest_aprqa.artifact.config import ModelConfig
+from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+
+
+@pytest.mark.parametrize("model_type", model_types())
+def test_tensor_names_are_those_of_gguf_py(model_type: str) -> None:
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
+
+    known = architecture(model_type)
+    (arch,) = (arch for arch, name in MODEL_ARCH_NAMES.items() if name == known.gguf)
+    names = get_tensor_name_map(arch, 4)
+    always_tied = known.fixed.get("tied", False)
+    for rule in known.tensors:
+        if always_tied and rule.when == "untied":
+            continue
+        hf, gguf = rule.hf.replace("{}", "3"), rule.gguf.replace("{}", "3")
+        assert names.get_name(hf, try_suffixes=(".weight", ".bias")) == gguf
+
+
+@pytest.mark.parametrize("model_type", model_types())
+def test_no_two_tensors_share_a_name_and_every_dimension_exists(model_type: str) -> None:
+    known = architecture(model_type)
+    assert known.tensors
+    for names in ([r.hf for r in known.tensors], [r.gguf for r in known.tensors]):
+        assert len(set(names)) == len(names)
+    for rule in known.tensors:
+        for dimension in (*rule.shape, *([rule.when] if rule.when else [])):
+            assert hasattr(ModelConfig, dimension)
+        assert ("{}" in rule.hf) == ("{}" in rule.gguf)
+
+
+def test_a_type_takes_the_tables_of_the_one_it_extends_less_what_it_drops() -> None:
+    qwen2 = {rule.hf: rule for rule in architecture("qwen2").tensors}
+    assert "model.layers.{}.mlp.gate_proj.weight" in qwen2
+    assert "model.layers.{}.self_attn.o_proj.bias" not in qwen2
+    assert qwen2["model.layers.{}.self_attn.q_proj.bias"].when == ""
+    assert architecture("qwen2").fixed["hidden_act"] == "silu"
+
+
+def test_a_gguf_architecture_that_two_types_share_means_the_one_of_its_name() -> None:
+    assert architecture_of_gguf("llama").model_type == "llama"
+    assert architecture_of_gguf("gptneox").model_type == "gpt_neox"
+
+
+@pytest.mark.parametrize("look_up", [architecture, architecture_of_gguf])
+def test_an_unknown_architecture_is_unsupported_and_named(look_up: object) -> None:
+    assert callable(look_up)
+    with pytest.raises(ArtifactError, match=r"'mamba9000'.*llama") as caught:
+        look_up("mamba9000")
+    assert caught.value.fault is ArtifactFault.UNSUPPORTED

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_aprqa.artifact.config import config_from_hf, config_to_hf, read_hf_config
+from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+
+LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "vocab_size": 100,
+    "hidden_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "intermediate_size": 96,
+    "max_position_embeddings": 512,
+    "rms_norm_eps": 1e-5,
+    "hidden_act": "silu",
+    "eos_token_id": 2,
+}
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+
+
+def test_sizes_that_follow_from_others_are_computed() -> None:
+    config = config_from_hf(LLAMA)
+    assert (config.head_dim, config.q_size, config.kv_size) == (8, 48, 16)
+    assert (config.qkv_size, config.gate_up_size) == (80, 192)
+    assert (config.tied, config.untied) == (False, True)
+
+
+def test_an_explicit_head_width_wins() -> None:
+    config = config_from_hf({**LLAMA, "head_dim": 32})
+    assert (config.head_dim, config.q_size, config.kv_size) == (32, 192, 64)
+
+
+def test_all_heads_have_their_own_keys_when_nothing_is_said() -> None:
+    stated = {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"}
+    assert config_from_hf(stated).num_kv_heads == 6
+    assert config_from_hf({**LLAMA, "num_key_value_heads": None}).num_kv_heads == 6
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_theta": 500000.0, "rope_scaling": LLAMA3_ROPE},
+        {"rope_theta": 500000.0, "rope_scaling": {**LLAMA3_ROPE, "type": "llama3"}},
+        {"rope_parameters": {**LLAMA3_ROPE, "rope_theta": 500000.0}},
+    ],
+)
+def test_old_and_new_spelling_of_rotary_embeddings_mean_the_same(rope: dict[str, Any]) -> None:
+    config = config_from_hf({**LLAMA, **rope})
+    assert config.rope_theta == 500000.0
+    assert config.rope_scaling == LLAMA3_ROPE
+
+
+def test_plain_rotary_embeddings_have_no_scaling() -> None:
+    config = config_from_hf({**LLAMA, "rope_parameters": {"rope_type": "default"}})
+    assert config.rope_scaling is None
+    assert config.rope_theta == 10000.0
+
+
+def test_gemma_3_has_another_base_in_its_windows() -> None:
+    stated = {**LLAMA, "model_type": "gemma3_text"}
+    nested = {
+        "full_attention": {"rope_type": "default", "rope_theta": 1e6},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    }
+    new = config_from_hf({**stated, "rope_parameters": nested})
+    old = config_from_hf({**stated, "rope_theta": 1e6, "rope_local_base_freq": 1e4})
+    assert (new.rope_theta, new.local_rope_theta) == (1e6, 1e4)
+    assert new == old
+    assert config_to_hf(new)["rope_parameters"] == nested
+
+
+def test_what_transformers_assumes_is_assumed() -> None:
+    assert config_from_hf({**LLAMA, "model_type": "gemma"}).tied
+    assert config_from_hf({**LLAMA, "model_type": "gemma"}).head_dim == 256
+    assert not config_from_hf({**LLAMA, "model_type": "gemma", "tie_word_embeddings": False}).tied
+
+
+def test_writing_and_reading_gives_the_same_and_keeps_what_is_not_understood() -> None:
+    config = config_from_hf(
+        {**LLAMA, "eos_token_id": [2, 7], "torch_dtype": "bfloat16", "initializer_range": 0.02}
+    )
+    written = config_to_hf(config)
+    assert config_from_hf(written) == config
+    assert written["initializer_range"] == 0.02
+    assert written["eos_token_id"] == [2, 7]
+    assert written["dtype"] == "bfloat16"
+    assert written["architectures"] == ["LlamaForCausalLM"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"hidden_size": None}, "hidden_size is None, expected a positive integer"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0, expected a positive integer"),
+        ({"vocab_size": "many"}, "vocab_size is 'many', expected a positive integer"),
+        ({"num_attention_heads": True}, "num_attention_heads is True"),
+        ({"rms_norm_eps": "1e-5"}, "rms_norm_eps is '1e-5', expected a number"),
+        ({"rope_parameters": [1]}, "rope_parameters is .1., not an object"),
+        ({"model_type": 7}, "model_type is 7, expected a name"),
+    ],
+)
+def test_a_wrong_value_is_named(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ArtifactError, match=words) as caught:
+        config_from_hf({**LLAMA, **change})
+    assert caught.value.fault is ArtifactFault.MALFORMED
+    assert caught.value.rule == "G0-CONFIG"
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "\udcff"])
+def test_a_config_that_is_no_object_is_malformed(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ArtifactError, match=r"config\.json") as caught:
+        read_hf_config(tmp_path)
+    assert caught.value.fault is ArtifactFault.MALFORMED
+
+
+def test_a_config_is_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    assert read_hf_config(tmp_path) == LLAMA
