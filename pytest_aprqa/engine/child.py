@@ -7,10 +7,8 @@ channel, PARENT the process id whose death must end this one (0: rely on the cha
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
-import signal
 import socket
 import sys
 import threading
@@ -22,11 +20,10 @@ from pydantic_core import from_json, to_json
 
 from pytest_aprqa.engine.driver import Driver, DriverConfig, DriverName
 from pytest_aprqa.engine.faults import fault_of
+from pytest_aprqa.engine.lifeline import die_with_parent
 from pytest_aprqa.engine.memory import own_peak
 from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.engine.wire import Channel
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 _METHODS = frozenset(
     {"load", "generate", "stream", "score", "tokenize", "detokenize", "render", "serve"}
@@ -61,13 +58,19 @@ def _answer_calls(channel: Channel, config: DriverConfig) -> None:
 
 
 def _make(config: DriverConfig) -> Driver:
-    if config.driver is DriverName.LLAMA_CPP:
-        from pytest_aprqa.engine.llama_cpp_driver import LlamaCppDriver
+    match config.driver:
+        case DriverName.LLAMA_CPP:
+            from pytest_aprqa.engine.llama_cpp_driver import LlamaCppDriver
 
-        return LlamaCppDriver(config)
-    from pytest_aprqa.engine.transformers_driver import TransformersDriver
+            return LlamaCppDriver(config)
+        case DriverName.APR_BINARY:
+            from pytest_aprqa.engine.apr_binary_driver import AprBinaryDriver
 
-    return TransformersDriver(config)
+            return AprBinaryDriver(config)
+        case DriverName.TRANSFORMERS:
+            from pytest_aprqa.engine.transformers_driver import TransformersDriver
+
+            return TransformersDriver(config)
 
 
 def _answer(driver: Driver, method: str, arguments: dict[str, Any]) -> object:
@@ -90,10 +93,8 @@ def _failure(error: Exception, *, loading: bool) -> dict[str, Any]:
 
 
 def _die_with(parent: int, end: socket.socket) -> None:
-    if parent and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)
+    if parent:
+        die_with_parent(parent)
     threading.Thread(target=_exit_when_closed, args=(end,), daemon=True).start()
 
 

@@ -18,6 +18,7 @@ class DriverName(StrEnum):
 
     TRANSFORMERS = "transformers"
     LLAMA_CPP = "llama.cpp"
+    APR_BINARY = "apr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class DriverConfig:
         threads: compute threads.
         context_length: bound on the context; the model's own limit holds when it is smaller.
         log: the file that the process's standard output and error go to.
+        binary: path or name of the `apr` binary, for the driver of that name.
     """
 
     driver: DriverName
@@ -41,6 +43,7 @@ class DriverConfig:
     threads: int
     context_length: int
     log: str
+    binary: str = ""
 
 
 class Driver(Protocol):

@@ -94,11 +94,6 @@ class HostedEngine:
             return self._endpoint
 
     def generate_over_http(self, request: Request, timeout: float) -> Generation:
-        """Answer one request through the server, streamed and not, starting it when needed.
-
-        A server that does not answer in time is killed with its process; a connection that broke
-        because the process died is reported as that death.
-        """
         deadline = time.monotonic() + timeout
         endpoint = self.serve(timeout)
         try:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from pytest_aprqa.engine.http_answer import (
+    RAW,
+    StreamedAnswer,
+    choices_of,
+    decoded,
+    excerpt,
+    finish_of,
+    json_object,
+    protocol_error,
+    refusal_of,
+    text_of,
+    usage_of,
+)
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
-from pytest_aprqa.observation import FinishReason, Generation, Usage
+from pytest_aprqa.observation import FinishReason, Generation
 
 if TYPE_CHECKING:
     import httpx
 
 MAX_BODY = 16 * 1024 * 1024
 """Most bytes of an answer that are read."""
-
-RAW = 16 * 1024
-"""Bytes of an answer that are kept verbatim."""
-
-_EXCERPT = 500
-
-_FINISH = {
-    "stop": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "eos": FinishReason.STOP,
-    "eos_token": FinishReason.STOP,
-}
 
 
 def serve_generate(endpoint: Endpoint, request: Request, timeout: float) -> Generation:
@@ -85,18 +85,20 @@ class HttpClient:
         started = time.monotonic()
         with self._post(request, stream=False, deadline=started + timeout) as response:
             body = _read(response, started + timeout)
-        if refusal := _refusal(response.status_code, body):
+        if refusal := refusal_of(response.status_code, body):
             return _refused(refusal, body, started)
-        answer = _json(body, response.status_code)
-        choice = _first_choice(answer, body)
+        answer = json_object(body, response.status_code)
+        choices = choices_of(answer, body)
+        if not choices:
+            raise protocol_error(f"the answer has no choice: {excerpt(body)}")
+        choice = choices[0]
         chat = request.messages is not None
-        text = (choice.get("message") or {}).get("content") if chat else choice.get("text")
-        if not isinstance(text, str):
-            raise _protocol(f"the answer has no text: {_excerpt(body)}")
+        holder, key = (choice.get("message"), "content") if chat else (choice, "text")
+        text = text_of(holder, key, body)
         return Generation(
             text=text,
-            finish=_finish(choice.get("finish_reason"), body),
-            usage=_usage(answer.get("usage")),
+            finish=finish_of(choice.get("finish_reason"), body),
+            usage=usage_of(answer.get("usage")),
             seconds=time.monotonic() - started,
             raw=body[:RAW],
         )
@@ -107,11 +109,11 @@ class HttpClient:
         """Return the answer put together from a stream; `cancel_after` counts pieces of text."""
         started = time.monotonic()
         deadline = started + timeout
-        stream = _Stream(chat=request.messages is not None)
+        stream = StreamedAnswer(chat=request.messages is not None)
         with self._post(request, stream=True, deadline=deadline) as response:
             if response.status_code != 200:
                 body = _read(response, deadline)
-                if refusal := _refusal(response.status_code, body):
+                if refusal := refusal_of(response.status_code, body):
                     return _refused(refusal, body, started)
             for line in _lines(response, deadline):
                 stream.take(line)
@@ -144,7 +146,7 @@ class HttpClient:
         except httpx.TimeoutException as error:
             raise EngineError(Fault.TIMEOUT, f"{path} did not answer in time") from error
         except httpx.HTTPError as error:
-            raise _protocol(f"{path}: {type(error).__name__}: {error}") from error
+            raise protocol_error(f"{path}: {type(error).__name__}: {error}") from error
 
     def _body(self, request: Request, stream: bool) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -162,59 +164,6 @@ class HttpClient:
         return {**body, "messages": turns}
 
 
-@dataclass
-class _Stream:
-    """The state of a streamed answer while its events come in."""
-
-    chat: bool
-    pieces: list[str] = field(default_factory=list)
-    finish: FinishReason | None = None
-    usage: Usage | None = None
-    done: bool = False
-    first_at: float | None = None
-    raw: str = ""
-
-    def take(self, line: str) -> None:
-        """Take one line of server-sent events."""
-        if len(self.raw) < RAW:
-            self.raw += line + "\n"
-        if not line or line.startswith(":"):
-            return
-        name, _, data = line.partition(":")
-        if name in ("event", "id", "retry"):
-            return
-        if name != "data":
-            raise _protocol(f"not a server-sent event: {_excerpt(line)}")
-        if self.done:
-            raise _protocol(f"an event follows [DONE]: {_excerpt(line)}")
-        data = data.removeprefix(" ")
-        if data == "[DONE]":
-            self.done = True
-            return
-        self._event(_json(data, 200), data)
-
-    def _event(self, event: dict[str, Any], data: str) -> None:
-        if "error" in event:
-            raise _protocol(f"the stream carries an error: {_excerpt(data)}")
-        self.usage = _usage(event.get("usage")) or self.usage
-        for choice in event.get("choices") or ():
-            text = (choice.get("delta") or {}).get("content") if self.chat else choice.get("text")
-            if text:
-                self.first_at = self.first_at or time.monotonic()
-                self.pieces.append(text)
-            if reason := choice.get("finish_reason"):
-                self.finish = _finish(reason, data)
-
-    def require_end(self) -> None:
-        """Raise PROTOCOL unless the server said that, and why, the answer ended.
-
-        `transformers serve` never sends [DONE]; what every whole answer has is a finish reason.
-        """
-        if self.finish is None:
-            end = "[DONE] without" if self.done else "the stream broke off before"
-            raise _protocol(f"{end} a finish reason: {_excerpt(self.raw[-_EXCERPT:])}")
-
-
 def _lines(response: httpx.Response, deadline: float) -> Iterator[str]:
     """Yield the lines of a body as they come, all terminated by a newline."""
     pending, size = b"", 0
@@ -222,12 +171,12 @@ def _lines(response: httpx.Response, deadline: float) -> Iterator[str]:
         size += len(chunk)
         _left(deadline)
         if size > MAX_BODY:
-            raise _protocol(f"the answer is over {MAX_BODY} bytes")
+            raise protocol_error(f"the answer is over {MAX_BODY} bytes")
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
-            yield _text(line).removesuffix("\r")
+            yield decoded(line).removesuffix("\r")
     if pending:
-        raise _protocol(f"the stream ends inside a line: {_excerpt(_text(pending))}")
+        raise protocol_error(f"the stream ends inside a line: {excerpt(decoded(pending))}")
 
 
 def _read(response: httpx.Response, deadline: float) -> str:
@@ -236,36 +185,8 @@ def _read(response: httpx.Response, deadline: float) -> str:
         _left(deadline)
         body += chunk
         if len(body) > MAX_BODY:
-            raise _protocol(f"the answer is over {MAX_BODY} bytes")
-    return _text(bytes(body))
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _protocol(f"the answer is not UTF-8: {error}") from error
-
-
-def _refusal(status: int, body: str) -> str:
-    """Return the server's words when it declined the request; raise on other bad statuses."""
-    if status == 200:
-        return ""
-    if status in (400, 413, 422):
-        return _words(body)
-    raise _protocol(f"HTTP {status}: {_excerpt(body)}")
-
-
-def _words(body: str) -> str:
-    """Return the message inside an error body, or the body's beginning."""
-    try:
-        error = json.loads(body)
-    except ValueError:
-        return _excerpt(body) or "no reason given"
-    found = error.get("error", error.get("detail", error)) if isinstance(error, dict) else error
-    if isinstance(found, dict) and isinstance(found.get("message"), str):
-        return str(found["message"])
-    return found if isinstance(found, str) and found else _excerpt(body)
+            raise protocol_error(f"the answer is over {MAX_BODY} bytes")
+    return decoded(bytes(body))
 
 
 def _refused(words: str, body: str, started: float) -> Generation:
@@ -278,46 +199,8 @@ def _refused(words: str, body: str, started: float) -> Generation:
     )
 
 
-def _json(body: str, status: int) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except ValueError as error:
-        raise _protocol(f"HTTP {status} with a body that is no JSON: {_excerpt(body)}") from error
-    if not isinstance(answer, dict):
-        raise _protocol(f"HTTP {status} with a body that is no object: {_excerpt(body)}")
-    return answer
-
-
-def _first_choice(answer: dict[str, Any], body: str) -> dict[str, Any]:
-    match answer.get("choices"):
-        case [{"message": dict()} as choice, *_] | [{"text": str()} as choice, *_]:
-            return dict(choice)
-    raise _protocol(f"the answer has no choice: {_excerpt(body)}")
-
-
-def _usage(value: object) -> Usage | None:
-    match value:
-        case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-            return Usage(prompt_tokens=prompt, completion_tokens=completion)
-    return None
-
-
-def _finish(reason: object, body: str) -> FinishReason:
-    if isinstance(reason, str) and reason in _FINISH:
-        return _FINISH[reason]
-    raise _protocol(f"unknown finish reason {reason!r}: {_excerpt(body)}")
-
-
 def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
         raise EngineError(Fault.TIMEOUT, "the server did not answer in time")
     return left
-
-
-def _excerpt(text: str) -> str:
-    return text.strip()[:_EXCERPT]
-
-
-def _protocol(message: str) -> EngineError:
-    return EngineError(Fault.PROTOCOL, message)

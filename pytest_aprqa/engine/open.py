@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from pytest_aprqa.artifact.model import Artifact
@@ -10,6 +11,12 @@ from pytest_aprqa.engine.driver import DriverConfig, DriverName
 from pytest_aprqa.engine.host import HostedEngine
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.words import Backend, Format
+
+_DRIVERS = {
+    Format.SAFETENSORS: DriverName.TRANSFORMERS,
+    Format.APR: DriverName.TRANSFORMERS,
+    Format.GGUF: DriverName.LLAMA_CPP,
+}
 
 
 def open_engine(
@@ -31,17 +38,26 @@ def open_engine(
         apr_binary: runs APR files instead of our own reader.
         context_length: bound on the context in tokens, prompt and answer together.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    driver = _DRIVERS[artifact.format]
+    if artifact.format is Format.APR and apr_binary:
+        driver = DriverName.APR_BINARY
     name = f"{artifact.format}-{backend}-{artifact.digest[:8]}-{os.getpid()}.log"
-    llama_cpp = artifact.format is Format.GGUF
     return HostedEngine(
         DriverConfig(
-            driver=DriverName.LLAMA_CPP if llama_cpp else DriverName.TRANSFORMERS,
+            driver=driver,
             format=artifact.format,
             path=str(artifact.path),
             backend=backend,
-            threads=threads,
+            threads=threads or usable_cores(),
             context_length=context_length,
             log=str(log_dir / name),
+            binary=apr_binary or "",
         )
     )
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

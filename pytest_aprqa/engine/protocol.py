@@ -124,6 +124,13 @@ class Engine(Protocol):
         """Start the HTTP server on a free loopback port, once; return where it listens."""
         ...
 
+    def generate_over_http(self, request: Request, timeout: float) -> Generation:
+        """Answer one request through the server, whole and streamed, starting it when needed.
+
+        A server whose process died meanwhile is a CRASH, one that does not answer a TIMEOUT.
+        """
+        ...
+
     def peak_memory(self) -> int:
         """Return the most bytes of resident memory the engine's processes have held."""
         ...

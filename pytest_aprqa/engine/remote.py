@@ -1,0 +1,81 @@
+"""Any OpenAI-compatible server as an Engine: it is asked, never looked into."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from pytest_aprqa.engine.http import HttpClient, serve_generate
+from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
+from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores
+from pytest_aprqa.playbook.check import Message
+
+_HELLO = Request(None, messages=(Message("user", "Hello"),), max_tokens=1)
+
+
+class RemoteEngine:
+    """A server somebody else runs. It tells no token ids, no log-probabilities and no memory."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._report: LoadReport | None = None
+
+    def load(self, timeout: float) -> LoadReport:
+        """Learn whether the server is there, and whether it chats, by asking for one token."""
+        if self._report is None:
+            started = time.monotonic()
+            with HttpClient(self._endpoint) as client:
+                answer = client.generate(_HELLO, timeout)
+            self._report = LoadReport(
+                engine=f"{self._endpoint.base_url}, model {self._endpoint.model!r}",
+                device="remote",
+                dtype="unknown",
+                vocab_size=0,
+                context_length=0,
+                has_chat_template=answer.finish is not FinishReason.REFUSED,
+                seconds=time.monotonic() - started,
+                threads=0,
+            )
+        return self._report
+
+    def generate(self, requests: Sequence[Request], timeout: float) -> list[Generation]:
+        deadline = time.monotonic() + timeout
+        with HttpClient(self._endpoint) as client:
+            return [client.generate(request, deadline - time.monotonic()) for request in requests]
+
+    def stream(
+        self, request: Request, timeout: float, cancel_after: int | None = None
+    ) -> Generation:
+        """Answer one request from a stream; `cancel_after` counts the pieces the server sends."""
+        with HttpClient(self._endpoint) as client:
+            return client.stream(request, timeout, cancel_after)
+
+    def score(
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+    ) -> list[TokenScores]:
+        raise _not_told("log-probabilities")
+
+    def tokenize(self, texts: Sequence[str], *, special: bool, timeout: float) -> list[list[int]]:
+        raise _not_told("tokens")
+
+    def detokenize(self, sequences: Sequence[Sequence[int]], timeout: float) -> list[str]:
+        raise _not_told("tokens")
+
+    def render(self, messages: Sequence[Message], timeout: float) -> str:
+        raise _not_told("the chat template")
+
+    def serve(self, timeout: float) -> Endpoint:
+        return self._endpoint
+
+    def generate_over_http(self, request: Request, timeout: float) -> Generation:
+        return serve_generate(self._endpoint, request, timeout)
+
+    def peak_memory(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Do nothing: the server is not ours."""
+
+
+def _not_told(what: str) -> EngineError:
+    return EngineError(Fault.UNSUPPORTED, f"an OpenAI-compatible server does not tell {what}")
