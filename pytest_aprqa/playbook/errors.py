@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 FieldPath = tuple[str | int, ...]
 """Keys and list positions from the root of a playbook to a field."""
+
+
+Place = TypeVar("Place")
 
 
 class PlaybookError(Exception):
@@ -65,6 +69,13 @@ def playbook_error(problems: Iterable[Problem], more: int = 0) -> PlaybookError:
     more += max(len(ordered) - MOST_SHOWN, 0)
     lines = [str(problem) for problem in ordered[:MOST_SHOWN]]
     return PlaybookError("\n".join([*lines, *([f"and {more} more problems"] if more else [])]))
+
+
+def nearest(field: FieldPath, places: Mapping[FieldPath, Place]) -> Place | None:
+    """Return where a field stands, or else the nearest thing around it that has a place."""
+    while field and field not in places:
+        field = field[:-1]
+    return places.get(field)
 
 
 def dotted(field: FieldPath) -> str:

@@ -16,7 +16,10 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("arithmetic", re.compile(r"\d\s*[-+*/×÷]\s*\d")),
     (
         "code_syntax",
-        re.compile(r"^\s*(def|class|async|fn|func|function|import|from|const|let|for)\b|```"),
+        re.compile(
+            r"^\s*(def|class|async|fn|func|function|import|from|const|let|for)\b|```"
+            r"|(?i:\b(write|complete|implement)\b.*\b(function|program|script|class|code)\b)"
+        ),
     ),
 )
 """Forms of prompts that show what answer is wanted."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_aprqa.playbook.canonical import digest_of
-from pytest_aprqa.playbook.errors import Problem, playbook_error
+from pytest_aprqa.playbook.errors import Problem, nearest, playbook_error
 from pytest_aprqa.playbook.load import LoadedPlaybook, content
 from pytest_aprqa.playbook.source import read_source
 
@@ -81,7 +81,7 @@ def read_lock(path: Path) -> Lock:
         first = error.errors(include_url=False)[0]
         field = tuple(first["loc"])
         text = f"not a lock file: {first['msg'].lower()}; write it anew"
-        raise playbook_error([Problem(text, field, path, source.lines.get(field))]) from None
+        raise playbook_error([Problem(text, field, path, nearest(field, source.lines))]) from None
 
 
 def verify(loaded: LoadedPlaybook, lock: Lock) -> tuple[str, ...]:

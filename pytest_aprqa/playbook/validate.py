@@ -12,7 +12,14 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pytest_aprqa.playbook.errors import MOST_SHOWN, FieldPath, Problem, dotted, playbook_error
+from pytest_aprqa.playbook.errors import (
+    MOST_SHOWN,
+    FieldPath,
+    Problem,
+    dotted,
+    nearest,
+    playbook_error,
+)
 from pytest_aprqa.playbook.extends import Merged, Position
 from pytest_aprqa.playbook.schema import Playbook
 
@@ -32,10 +39,7 @@ def validate(merged: Merged, path: Path) -> Playbook:
 
 def placed(field: FieldPath, text: str, merged: Merged, path: Path) -> Problem:
     """Return the problem of a field, with its line or that of the nearest thing around it."""
-    around = field
-    while around and around not in merged.positions:
-        around = around[:-1]
-    place = merged.positions.get(around, Position(path, 0))
+    place = nearest(field, merged.positions) or Position(path, 0)
     return Problem(text, field, place.path, place.line)
 
 
