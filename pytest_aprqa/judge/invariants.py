@@ -10,7 +10,8 @@ from pytest_aprqa.judge.budget import Budget
 from pytest_aprqa.judge.divergence import first_difference
 from pytest_aprqa.judge.fidelity import judge_fidelity
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
-from pytest_aprqa.judge.tensors import Step, TensorComparison, compare_tensor, step_of
+from pytest_aprqa.judge.rounding import Step, step_of
+from pytest_aprqa.judge.tensors import TensorComparison, compare_tensor
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.words import Attribution
 

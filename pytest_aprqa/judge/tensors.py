@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pytest_aprqa.judge.rounding import ROW, TENSOR, least_error
 from pytest_aprqa.judge.statistics import Floats
 
 Array = npt.NDArray[np.float32]
@@ -18,60 +18,8 @@ Array = npt.NDArray[np.float32]
 _CHUNK = 1 << 21
 """Elements looked at in one go: 8 MiB of float32 stay in a processor's cache."""
 
-ROW, TENSOR = 0, -1
-"""Blocks as large as the row and as the tensor."""
-
-_LEAST_SCALE = 2.0**-25
-"""Half the smallest float16: what a value or a block's scale may lose to underflow."""
-
-_FLOAT_STEPS = {"F64": 0.0, "F32": 0.0, "F16": 2.0**-11, "BF16": 2.0**-8}
-_LEGACY_STEPS = {
-    "Q8_0": 0.5 / 127,
-    "Q8_1": 0.5 / 127,
-    "Q5_0": 1 / 16,
-    "Q5_1": 1 / 31,
-    "Q4_0": 1 / 8,
-    "Q4_1": 1 / 15,
-    "APR_Q4": 1 / 14,
-}
-_STEPS_BY_BITS = {8: 0.5 / 127, 6: 0.05, 5: 0.12, 4: 0.25, 3: 0.4, 2: 0.7, 1: 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How far rounding may move an element.
-
-    Attributes:
-        bound: largest error, as a share of the largest magnitude in the element's block.
-        block: neighbours along a row that share a scale; 1 for float types, TENSOR for APR_Q8.
-    """
-
-    bound: float
-    block: int
-
-
-def step_of(dtype: str) -> Step:
-    """Return the rounding step of a dtype.
-
-    Float types: half a unit in the last place. Q4_0 to Q8_1: half a step of ggml's
-    reference quantisation, a whole one where the largest value is clipped (Q4_0, Q5_0), plus the
-    float16 rounding of the scale. K and I types choose scales by least squares and round them
-    too, so theirs are bounds with room, over the super-block of 256.
-
-    Raises:
-        ValueError: a dtype of which nothing is known.
-    """
-    name = dtype.upper()
-    if name == "APR_Q8":
-        return Step(_LEGACY_STEPS["Q8_0"], TENSOR)
-    if name in _FLOAT_STEPS:
-        return Step(_FLOAT_STEPS[name], 1)
-    if name in _LEGACY_STEPS:
-        return Step(_LEGACY_STEPS[name] + 2.0**-10, 32)
-    match = re.search(r"(?:Q|FP)([1-8])", name)
-    if match is None or int(match[1]) not in _STEPS_BY_BITS:
-        raise ValueError(f"The rounding step of the dtype {dtype!r} is not known.")
-    return Step(_STEPS_BY_BITS[int(match[1])], 256)
+_SAME_ROW = 0.9
+"""Cosine above which two rows are the same but for rounding; of unrelated rows it is near 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +112,7 @@ def compare_tensor(
     cosines = rows.cosines
     worst_error = float(rows.worst_error.max())
     coarse = step_bound > 0 and block != 1
-    worst_gain = _worst_gain(rows, step_bound, columns) if coarse else 0.0
+    worst_gain = _worst_gain(rows, step_bound, block, columns) if coarse else 0.0
     energy = float(rows.energy.sum())
     broken = bool(rows.reference_not_finite.any() or rows.artifact_not_finite.any())
     return TensorComparison(
@@ -180,7 +128,9 @@ def compare_tensor(
         worst_gain=worst_gain,
         reference_not_finite=int(rows.reference_not_finite.sum()),
         artifact_not_finite=int(rows.artifact_not_finite.sum()),
-        hint="" if broken or max(worst_error, worst_gain) <= 1 else _hint(reference, artifact),
+        hint=""
+        if broken or max(worst_error, worst_gain) <= 1
+        else _hint(reference, artifact, cosines),
     )
 
 
@@ -230,7 +180,7 @@ def _compare_rows(r: Array, a: Array, step_bound: float, block: int, whole: floa
         worst = np.where(error > 0, np.inf, 0.0)
     else:
         by_block = _largest(r, block)
-        allowed = step_bound * np.maximum(by_block, whole) + _least(block)
+        allowed = step_bound * np.maximum(by_block, whole) + least_error(block)
         worst = (_largest(difference, block) / allowed).max(1)
         largest = by_block.max(1)
     return _Rows(energy, error, along, largest, worst, bad_r, bad_a)
@@ -252,12 +202,7 @@ def _largest(values: Array, block: int) -> Floats:
     return largest
 
 
-def _least(block: int) -> float:
-    """Return the error that underflow may cause: of the value, or of 127 times its scale."""
-    return _LEAST_SCALE * (1 if block == 1 else 127)
-
-
-def _worst_gain(rows: _Rows, step_bound: float, columns: int) -> float:
+def _worst_gain(rows: _Rows, step_bound: float, block: int, columns: int) -> float:
     """Return how far a row's or the tensor's scale is off, in units of what rounding may do.
 
     The gain of a row is <a, r> / <r, r>, here less 1. Let rho be the relative error that is left when the gain
@@ -267,13 +212,14 @@ def _worst_gain(rows: _Rows, step_bound: float, columns: int) -> float:
     be off by rho^2 + step / 2, since formats that clip one end shrink all rows alike; a row is
     therefore held against 0 or the median, whichever is nearer.
     """
-    loud = rows.largest > step_bound * rows.largest.max() + _least(0)
+    least = least_error(block)
+    loud = rows.largest > step_bound * rows.largest.max() + least
     if not loud.any():
         return 0.0
     energy, largest = rows.energy[loud], rows.largest[loud]
     gain = rows.along[loud] / energy
     rho2 = np.maximum(0.0, rows.error[loud] / energy - gain**2)
-    few = 2 * step_bound * largest / np.sqrt(energy) + _least(0) / largest
+    few = 2 * step_bound * largest / np.sqrt(energy) + least / largest
     allowed = rho2 + 6 * np.sqrt(rho2 / columns) + few
     median = float(np.median(gain))
     row = np.minimum(np.abs(gain), np.abs(gain - median)) / allowed
@@ -281,26 +227,36 @@ def _worst_gain(rows: _Rows, step_bound: float, columns: int) -> float:
     return max(float(row.max()), tensor)
 
 
-def _hint(reference: Array, artifact: Array) -> str:
+def _hint(reference: Array, artifact: Array, cosines: Floats) -> str:
     """Recognise the usual ways of putting the right numbers in the wrong place."""
     if reference.ndim != 2:
         return ""
-    if _alike(reference.shape == reference.shape[::-1], reference.T, artifact):
+    if reference.shape[0] == reference.shape[1] and _alike(reference.T, artifact):
         return "it holds the transposed matrix"
-    if reference.shape != reference.shape[::-1] and _alike(
-        True, reference.T.reshape(reference.shape), artifact
-    ):
+    if _alike(reference.T.reshape(reference.shape), artifact):
         return "it holds the columns of the reference in place of its rows"
-    if _alike(True, -reference, artifact):
+    if _alike(-reference, artifact):
         return "all signs are flipped"
-    order_r, order_a = (np.argsort(np.linalg.norm(m, axis=1)) for m in (reference, artifact))
-    if _alike(True, reference[order_r], artifact[order_a]):
-        return "it holds the rows of the reference in another order"
-    return ""
+    return _hint_of_order(reference, artifact, cosines)
 
 
-def _alike(applies: bool, reference: Array, artifact: Array) -> bool:
-    if not applies:
-        return False
+def _hint_of_order(reference: Array, artifact: Array, cosines: Floats, rows: int = 16) -> str:
+    """Recognise rows that stand elsewhere, by looking for the worst ones in the reference."""
+    worst = np.argsort(cosines, kind="stable")[:rows]
+    worst = worst[cosines[worst] < _SAME_ROW]
+    if not len(worst):
+        return ""
+    norms = np.linalg.norm(reference, axis=1) + np.finfo(np.float32).tiny
+    found = artifact[worst] @ reference.T / norms
+    sources = found.argmax(1)
+    if np.any(found.max(1) <= _SAME_ROW * np.linalg.norm(artifact[worst], axis=1)):
+        return ""
+    return (
+        "it holds the rows of the reference in another order, "
+        f"for instance row {sources[0]} in place of row {worst[0]}"
+    )
+
+
+def _alike(reference: Array, artifact: Array) -> bool:
     difference = float(np.linalg.norm(artifact - reference))
     return difference < 0.5 * float(np.linalg.norm(reference))

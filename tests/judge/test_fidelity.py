@@ -105,6 +105,15 @@ def test_an_interval_that_straddles_the_budget_is_inconclusive(pair: Pair) -> No
     assert judge_fidelity(*scores, budget).outcome is Outcome.INCONCLUSIVE
 
 
+def test_a_perplexity_ratio_outside_the_budget_is_falsified_by_itself(pair: Pair) -> None:
+    budget = Budget(9.0, 0.0, 1.01, 99.0, "no matter")
+    # The scored tokens are the favourites, so taking from them raises the perplexity.
+    scores = pair(lambda x: np.where(x == x.max(1, keepdims=True), x - 2, x))
+    assert judge_fidelity(*scores, budget).outcome is Outcome.FALSIFIED
+    looser = replace(budget, max_perplexity_ratio=9.0)
+    assert judge_fidelity(*scores, looser).outcome is Outcome.CORROBORATED
+
+
 def test_nothing_scored_is_inconclusive(scores_of: ScoresOf) -> None:
     budget = budget_for("float32", "F16")
     empty = TokenScores((5,), (), (), ())
