@@ -26,7 +26,7 @@ from pytest_aprqa.artifact.apr_layout import (
     AprFlag,
     header_checksum,
 )
-from pytest_aprqa.artifact.apr_metadata import refuse_metadata
+from pytest_aprqa.artifact.apr_metadata import refuse_metadata, refuse_shard
 from pytest_aprqa.artifact.cursor import Cursor
 from pytest_aprqa.artifact.dtypes import APR_DTYPES, padded_nbytes
 from pytest_aprqa.artifact.malformed import malformed, unsupported
@@ -180,6 +180,7 @@ def _metadata(path: Path, data: Bytes, header: _Header) -> dict[str, object]:
             path, "G0-METADATA", f"metadata is not valid JSON: {error}", f"byte {header.metadata}"
         ) from None
     refuse_metadata(path, metadata)
+    refuse_shard(path, metadata)
     return metadata
 
 

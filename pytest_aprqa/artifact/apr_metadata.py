@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_aprqa.artifact.malformed import malformed
+from pytest_aprqa.artifact.malformed import malformed, unsupported
 from pytest_aprqa.artifact.model import ArtifactError
 from pytest_aprqa.artifact.strict_json import is_count
 
@@ -46,6 +46,13 @@ def refuse_metadata(path: Path, metadata: Mapping[str, Any]) -> None:
             raise _wrong(path, key, metadata[key], expected)
     for key, fields in _RECORDS.items():
         _refuse_record(path, key, metadata.get(key), fields)
+
+
+def refuse_shard(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Raise ArtifactError UNSUPPORTED on a part of a model: what is missing is in other files."""
+    count = (metadata.get("sharding") or {}).get("shard_count", 1)
+    if count > 1:
+        raise unsupported(path, f"is one of {count} shards of a model, which are not read")
 
 
 def _refuse_record(

@@ -55,6 +55,7 @@ class GgufFile(MappedTensors):
         tensor_count, pair_count = _header(cursor)
         self.values: tuple[GgufValue, ...] = tuple(_pairs(cursor, pair_count))
         self._metadata = {value.key: value.value for value in self.values}
+        _refuse_split(path, self._metadata)
         alignment = alignment_of(path, self._metadata)
         found = [_tensor_entry(cursor) for _ in range(tensor_count)]
         start = -(-cursor.position // alignment) * alignment
@@ -159,6 +160,13 @@ def _array(cursor: Cursor, key: str, depth: int) -> tuple[list[Any], GgufType]:
             raise malformed(cursor.path, "G0-METADATA", f"{key!r} holds a bool over 1", where)
         items = items.astype(bool)
     return items.tolist(), element
+
+
+def _refuse_split(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Raise ArtifactError UNSUPPORTED on a part of a model: what is missing is in other files."""
+    count = metadata.get("split.count", 1)
+    if is_count(count) and count > 1:
+        raise unsupported(path, f"is one of {count} parts of a split GGUF; merge them first")
 
 
 def alignment_of(path: Path, metadata: Mapping[str, Any]) -> int:

@@ -12,11 +12,13 @@ from pytest_aprqa.artifact.safetensors_file import SafeTensorsFile
 from pytest_aprqa.artifact.tensor_file import TensorFile
 
 
-def open_tensors(path: Path) -> TensorFile:
+def open_tensors(path: Path, *, checksum: bool = True) -> TensorFile:
     """Open SafeTensors, GGUF or APR, told apart by their first bytes.
 
     Args:
         path: a file; a SafeTensors index; or a directory of SafeTensors.
+        checksum: check the CRC-32 of an APR file, which reads all of it once; to be left out only
+            for a file that has been checked already.
 
     Raises:
         ArtifactError: MALFORMED, UNSUPPORTED, NOT_FOUND or ENVIRONMENT.
@@ -28,5 +30,5 @@ def open_tensors(path: Path) -> TensorFile:
     if head.startswith(GGUF_MAGIC):
         return GgufFile(path)
     if head.startswith(b"APR"):
-        return AprFile(path)
+        return AprFile(path, checksum=checksum)
     return SafeTensorsFile(path)

@@ -278,6 +278,13 @@ def test_metadata_that_readers_accept_is_read(tmp_path: Path, metadata: dict[str
     assert dict(AprFile(path).metadata) == metadata
 
 
+def test_one_shard_of_several_is_unsupported(tmp_path: Path) -> None:
+    sharding = b'{"sharding":{"shard_count":2,"shard_index":0,"total_size":5}}'
+    with pytest.raises(ArtifactError, match="one of 2 shards") as caught:
+        AprFile(with_metadata(tmp_path / "x.apr", sharding))
+    assert caught.value.fault is ArtifactFault.UNSUPPORTED
+
+
 def test_two_spellings_of_one_field_poison_the_metadata(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "x.apr", b'{"num_layers":2,"n_layer":null}')
     with pytest.raises(ArtifactError) as caught:

@@ -202,6 +202,7 @@ def test_a_file_that_breaks_the_format_is_refused(
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian"),
         (container(version=1), "version 1"),
         (container(version=4), "version 4"),
+        (container(pair("split.count", 2, struct.pack("<H", 3))), "one of 3 parts"),
     ],
 )
 def test_other_kinds_of_gguf_are_unsupported(tmp_path: Path, content: bytes, said: str) -> None:

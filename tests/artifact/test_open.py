@@ -40,6 +40,16 @@ def test_the_content_decides_and_not_the_name(tmp_path: Path, format: Format) ->
         assert file.read("w").sum() == 6
 
 
+def test_the_checksum_of_an_apr_file_is_checked_unless_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "m.apr"
+    write_apr(path, SOURCES, {})
+    data = bytearray(path.read_bytes())
+    data[-64] ^= 1
+    path.write_bytes(data)
+    assert refusal(path).rule == "G0-CHECKSUM"
+    assert open_tensors(path, checksum=False).read("w").shape == (2, 3)
+
+
 def test_a_directory_is_a_safetensors_model(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "model.safetensors", SOURCES)
     assert open_tensors(tmp_path).format is Format.SAFETENSORS

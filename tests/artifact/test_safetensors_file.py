@@ -62,6 +62,17 @@ def test_what_the_reference_library_writes_is_read(tmp_path: Path) -> None:
             assert file.read(name).dtype == np.float32
 
 
+def test_data_that_is_not_aligned_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    content = container({"w": entry("F32", [2, 3], 0, 24)}, SIX)
+    if content.index(SIX) % 4 == 0:
+        content = container({"ww": entry("F32", [2, 3], 0, 24)}, SIX).replace(b'"ww"', b'"w" ')
+    path.write_bytes(content)
+    with SafeTensorsFile(path) as file:
+        assert file.tensors["w"].offset % 4
+        np.testing.assert_array_equal(file.read("w"), W)
+
+
 def test_a_tensor_is_a_view_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save_file({"w": W}, path)
