@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_aprqa.artifact import prepare
+from pytest_aprqa.artifact.convert import convert
+from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.prepare import Workshop, default_cache_dir
+from pytest_aprqa.playbook.model_spec import ModelSpec
+from pytest_aprqa.words import Format
+
+
+@pytest.fixture
+def model(tiny_models: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_models.directory / "llama-tied", tmp_path / "model"))
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Any:
+    def make(model: Path, **more: Any) -> Workshop:
+        return Workshop(
+            ModelSpec(hf_repo="org/tiny"),
+            playbook_dir=tmp_path,
+            model_path=model,
+            cache_dir=tmp_path / "cache",
+            **more,
+        )
+
+    return make
+
+
+@pytest.fixture
+def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Format]:
+    """Return the list that every conversion adds its target to."""
+    made: list[Format] = []
+
+    def counted(source: Artifact, target: Format, *rest: Any) -> Artifact:
+        made.append(target)
+        return convert(source, target, *rest)
+
+    monkeypatch.setattr(prepare, "convert", counted)
+    return made
+
+
+def test_what_was_found_is_used_and_the_rest_is_converted_from_it(
+    workshop: Any, model: Path
+) -> None:
+    shop = workshop(model)
+    reference, apr, gguf = (shop.artifact(form) for form in Format)
+    assert reference.path == model
+    assert (reference.source, reference.converted_from) == ("--model-path", "")
+    for made in (apr, gguf):
+        assert made.converted_from == reference.digest
+        assert made.source == "converted from safetensors"
+        assert not made.derived
+    assert [shop.is_converted(form) for form in Format] == [False, True, True]
+    assert shop.source_format is Format.SAFETENSORS
+
+
+def test_a_second_run_converts_nothing(
+    workshop: Any, model: Path, conversions: list[Format]
+) -> None:
+    first = [workshop(model).artifact(form) for form in Format]
+    assert conversions == [Format.APR, Format.GGUF]
+    assert [workshop(model).artifact(form) for form in Format] == first
+    assert conversions == [Format.APR, Format.GGUF]
+
+
+def test_a_changed_model_is_converted_anew(
+    workshop: Any, model: Path, conversions: list[Format]
+) -> None:
+    first = workshop(model).artifact(Format.APR)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-3}))
+    second = workshop(model).artifact(Format.APR)
+    assert conversions == [Format.APR, Format.APR]
+    assert first.digest != second.digest
+
+
+@pytest.mark.parametrize("damage", ["bytes", "record", "gone"])
+def test_a_conversion_that_is_not_what_its_record_says_is_made_again(
+    workshop: Any, model: Path, conversions: list[Format], damage: str
+) -> None:
+    made = workshop(model).artifact(Format.APR)
+    record = made.path.parent / "conversion.json"
+    if damage == "bytes":
+        made.path.write_bytes(made.path.read_bytes()[:-1] + b"\0")
+        os.utime(made.path, ns=(1, 1))
+    elif damage == "record":
+        record.write_text("{")
+    else:
+        made.path.unlink()
+    assert workshop(model).artifact(Format.APR).digest == made.digest
+    assert conversions == [Format.APR, Format.APR]
+
+
+def test_a_model_that_is_only_a_gguf_gets_a_derived_reference(
+    workshop: Any, model: Path, tmp_path: Path
+) -> None:
+    gguf = workshop(model).artifact(Format.GGUF).path
+    shop = workshop(gguf)
+    assert shop.source_format is Format.GGUF
+    given, reference, apr = (
+        shop.artifact(form) for form in (Format.GGUF, Format.SAFETENSORS, Format.APR)
+    )
+    assert given.path == gguf
+    assert reference.derived
+    assert reference.converted_from == given.digest
+    assert apr.derived
+    assert apr.converted_from == reference.digest
+
+
+def test_a_quantisation_is_made_from_the_reference(workshop: Any, model: Path) -> None:
+    shop = workshop(model)
+    plain, small = shop.artifact(Format.GGUF), shop.artifact(Format.GGUF, "Q8_0")
+    assert small.path.stat().st_size < plain.path.stat().st_size / 2
+    assert small.converted_from == plain.converted_from
+    assert shop.known(Format.GGUF, "Q8_0") == small
+    assert shop.known(Format.APR) is None
+
+
+def test_many_processes_convert_once(workshop: Any, model: Path, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(3) as pool:
+        digests = pool.starmap(prepare_apr, [(model, tmp_path / "cache")] * 3)
+    assert len(set(digests)) == 1
+    (made,) = (tmp_path / "cache" / "artifacts").rglob("model.apr")
+    assert made.stat().st_size > 0
+
+
+def prepare_apr(model: Path, cache: Path) -> tuple[str, int]:
+    shop = Workshop(
+        ModelSpec(hf_repo="org/tiny"), playbook_dir=model, model_path=model, cache_dir=cache
+    )
+    made = shop.artifact(Format.APR)
+    return made.digest, made.path.stat().st_ino
+
+
+def test_nothing_is_looked_for_before_it_is_asked_for(workshop: Any, tmp_path: Path) -> None:
+    shop = workshop(tmp_path / "nothing")
+    with pytest.raises(ArtifactError) as caught:
+        shop.artifact(Format.APR)
+    assert caught.value.fault is ArtifactFault.NOT_FOUND
+
+
+def test_the_cache_is_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("APRQA_CACHE", str(tmp_path / "here"))
+    assert default_cache_dir() == tmp_path / "here"
+    monkeypatch.delenv("APRQA_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "pytest-aprqa"
+
+
+def test_a_cache_that_cannot_be_written_is_the_environments_fault(
+    model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    shop = Workshop(
+        ModelSpec(hf_repo="org/tiny"),
+        playbook_dir=tmp_path,
+        model_path=model,
+        cache_dir=tmp_path / "file",
+    )
+    with pytest.raises(ArtifactError) as caught:
+        shop.artifact(Format.APR)
+    assert caught.value.fault is ArtifactFault.ENVIRONMENT
