@@ -100,16 +100,21 @@ class Matrix:
 
 def tier_of(loaded: LoadedPlaybook) -> Tier:
     """Return the tier of a playbook: its file's suffix, else `metadata.tier`, else quick."""
-    by_name = tier_of_stem(loaded.path.stem)
-    stated = loaded.playbook.metadata.tier
-    return by_name or (TIER_NAMES[stated] if stated else Tier.QUICK)
+    return stated_tier(loaded) or Tier.QUICK
+
+
+def stated_tier(loaded: LoadedPlaybook) -> Tier | None:
+    """Return the tier that a playbook says it is of, by its file's suffix or `metadata.tier`."""
+    by_metadata = loaded.playbook.metadata.tier
+    return tier_of_stem(loaded.path.stem) or (TIER_NAMES[by_metadata] if by_metadata else None)
 
 
 def matrix_of(loaded: LoadedPlaybook, requested: Tier | None, *, no_gpu: bool) -> Matrix:
     """Return the cells to test.
 
     A requested tier decides over backends, modalities and counts; the formats stay those of the
-    playbook. Without one, what the playbook states stands and its tier fills in the rest.
+    playbook. Without one, or when it is the tier the playbook was written for, what the playbook
+    states stands and the tier fills in the rest.
 
     Raises:
         PlaybookError: the playbook lacks a format the requested tier needs, or `no_gpu` leaves
@@ -118,24 +123,25 @@ def matrix_of(loaded: LoadedPlaybook, requested: Tier | None, *, no_gpu: bool) -
     tier = requested or tier_of(loaded)
     if requested:
         _check_serves(loaded, requested)
-    matrix = _cells(loaded, tier, whole=requested is not None)
+    as_written = requested in (None, stated_tier(loaded))
+    matrix = _cells(loaded, tier, as_written=as_written)
     if no_gpu:
         matrix = _without_gpu(loaded, matrix)
     stated = loaded.playbook.test_matrix.scenario_count
     pool = len(loaded.playbook.scenarios)
     count = TIERS[tier].count(matrix.cells)
-    if not requested:
+    if as_written:
         count = stated or pool or count
     return Matrix(matrix.formats, matrix.backends, matrix.modalities, count)
 
 
-def _cells(loaded: LoadedPlaybook, tier: Tier, *, whole: bool) -> Matrix:
+def _cells(loaded: LoadedPlaybook, tier: Tier, *, as_written: bool) -> Matrix:
     spec, playbook = TIERS[tier], loaded.playbook
     stated_formats = "formats" in playbook.model.model_fields_set
-    wanted = spec.formats if whole or not stated_formats else playbook.model.formats
+    wanted = playbook.model.formats if as_written and stated_formats else spec.formats
     formats = tuple(f for f in Format if f in wanted and f in playbook.model.formats)
     backends, modalities = spec.backends, spec.modalities
-    if not whole:
+    if as_written:
         stated = playbook.test_matrix.model_fields_set
         backends = playbook.test_matrix.backends if "backends" in stated else backends
         modalities = playbook.test_matrix.modalities if "modalities" in stated else modalities
@@ -205,10 +211,9 @@ def tier_notices(
     loaded: LoadedPlaybook, requested: Tier | None, matrix: Matrix
 ) -> tuple[Notice, ...]:
     """Tell the author of a large playbook that nothing in it names a tier."""
-    stated = tier_of_stem(loaded.path.stem) or loaded.playbook.metadata.tier
     total = matrix.cells * matrix.count
     larger = [t for t in (Tier.DEEP, Tier.STANDARD) if total >= TIERS[t].scenarios]
-    if requested or stated or not larger:
+    if requested or stated_tier(loaded) or not larger:
         return ()
     reason = (
         f"no tier is named, so {Tier.QUICK} applies, although {total} scenarios are planned; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import subprocess
 import sys
@@ -291,6 +292,10 @@ def test_any_plan_is_unambiguous_complete_and_in_load_order(
             assert f"{gateway}[{where}]" in planned
 
 
+def test_a_plan_travels_between_processes(mvp: Plan) -> None:
+    assert pickle.loads(pickle.dumps(mvp)) == mvp
+
+
 def test_a_deep_plan_is_made_quickly(load: Load) -> None:
     loaded = load()
     make_plan(loaded, tier=Tier.DEEP)
@@ -307,5 +312,7 @@ def test_planning_imports_no_engine_no_judge_and_no_heavy_library() -> None:
         f"print([m for m in sys.modules if m.startswith({heavy!r})])"
     )
     root = Path(__file__).parents[2]
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=root
+    )
     assert (run.stdout.strip(), run.stderr) == ("[]", "")

@@ -95,6 +95,12 @@ def test_a_tier_widens_a_small_playbook(load: Load, extra: str, tier: Tier) -> N
     assert scenarios(make_plan(load(extra), tier=tier)) == 18
 
 
+def test_asking_for_the_tier_a_playbook_was_written_for_changes_nothing(load: Load) -> None:
+    base_model = load("test_matrix: {modalities: [run]}\n", "base-mvp.playbook.yaml")
+    assert make_plan(base_model, tier=Tier.MVP) == make_plan(base_model)
+    assert scenarios(make_plan(base_model)) == 6
+
+
 def test_a_tier_restricts_a_large_playbook(load: Load) -> None:
     large = load("test_matrix: {scenario_count: 100}\n")
     assert scenarios(make_plan(large)) == 1800
