@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def answer() -> Answer:
         token_ids: tuple[int, ...] | None = None,
         margins: tuple[float, ...] | None = None,
         finish: FinishReason = FinishReason.STOP,
-        **more: object,
+        **more: Any,
     ) -> Generation:
         logprobs = None if margins is None else tuple(-0.5 for _ in margins)
         runner_up = None if margins is None else tuple(-0.5 - margin for margin in margins)
@@ -53,7 +54,7 @@ def answer() -> Answer:
             token_ids=token_ids,
             logprobs=logprobs,
             runner_up=runner_up,
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
     return build

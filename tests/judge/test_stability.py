@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_a_loop_is_found_in_words_where_there_are_no_tokens(answer: Answer) -> N
     assert (loop.period, loop.share) == (3, 1.0)
 
 
-def long(answer: Answer, tokens: tuple[int, ...] = PROSE, **more: object) -> Generation:
+def long(answer: Answer, tokens: tuple[int, ...] = PROSE, **more: Any) -> Generation:
     return answer("once upon a time", tokens, **{"finish": FinishReason.LENGTH, **more})
 
 
