@@ -7,7 +7,10 @@ from collections import Counter
 
 import pytest
 
-from pytest_aprqa.playbook.catalogue import ROUND, ROUNDS, WRITTEN, question_at
+from pytest_aprqa.judge.oracles import Case, Ruling, make_oracle
+from pytest_aprqa.observation import FinishReason
+from pytest_aprqa.playbook.catalogue import ROUND, ROUNDS, WRITTEN, Question, question_at
+from pytest_aprqa.playbook.check import Scenario
 
 BEYOND = 3 * WRITTEN
 
@@ -76,3 +79,42 @@ def test_past_the_written_questions_sums_go_on(place: int) -> None:
     question = question_at(place)
     assert re.fullmatch(r"\d{3} \+ \d{3} =", question.stem)
     assert question.oracle.type == "arithmetic"
+
+
+def ideal(question: Question) -> tuple[str, str]:
+    """Return what a perfect model answers to the two forms of a question."""
+    if question.kind == "arithmetic":
+        left, sign, right, _ = question.stem.split()
+        a, b = int(left), int(right)
+        value = {"+": a + b, "-": a - b, "*": a * b}[sign]
+        return f" {value}", f"{left} {sign} {right} = {value}"
+    if question.kind == "code":
+        indent = " " * (4 * question.stem.count("\n") + 4)
+        body = f"\n{indent}pass\n"
+        return body, f"```python\n{question.stem}{body}```"
+    answer = question.oracle.config["any"][0]
+    return f" {answer}.", f"It is {answer}."
+
+
+WRONG = {
+    "arithmetic": (" 10007", "The answer is 10007."),
+    "code": ("\n        return (((\n", "```python\ndef (:\n```"),
+    "fact": (" xyzzy.", "I am not sure."),
+    "instruction": (" xyzzy.", "I am not sure."),
+    "unicode": (" xyzzy.", "I am not sure."),
+}
+
+
+def ruling(question: Question, prompt: str, answer: str) -> Ruling:
+    oracle = make_oracle(question.oracle.type, question.oracle.config)
+    return oracle.judge(Case(Scenario(question.name, prompt), answer, FinishReason.STOP)).ruling
+
+
+@pytest.mark.parametrize("kind", sorted(set(ROUND)))
+def test_the_judge_of_every_question_tells_its_answer_from_another(kind: str) -> None:
+    questions = [q for q in map(question_at, range(WRITTEN)) if q.kind == kind]
+    for question in questions:
+        forms = (question.stem, question.question)
+        for prompt, right, wrong in zip(forms, ideal(question), WRONG[kind], strict=True):
+            assert ruling(question, prompt, right) is Ruling.RIGHT, (prompt, right)
+            assert ruling(question, prompt, wrong) is Ruling.WRONG, (prompt, wrong)
