@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import string
 import zlib
 from collections import Counter
 
 LONGEST_UNIT = 160  # characters of a loop that are recognised
 _LOOP = re.compile(rf"(.{{1,{LONGEST_UNIT}}}?)\1{{3,}}", re.DOTALL)
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W_]+")
 
 # A loop is garbage when it is most of the text, or long in itself.
 LOOP_SHARE = 0.6
@@ -29,16 +30,27 @@ FEW_WORDS_LENGTH = 20  # words of a text whose variety means something
 FEW_WORDS_SHARE = 0.5  # of one word
 FEW_WORDS_VARIETY = 0.15  # different words to words
 
+BLANK_CHARACTERS = 24  # of white space, where
+BLANK_INK = 0.1  # or less of the text is anything else
+SIGNS_CHARACTERS = 24  # of punctuation that is no rule, where it is
+SIGNS_SHARE = 0.85  # or more of the text
+_RULES = "=-~_*+#|:./"
+_SIGNS = frozenset(string.punctuation) - frozenset(_RULES)
+
 COMPRESSED_LENGTH = 400  # bytes of a text whose compression means something
 COMPRESSED_RATIO = 0.13
 
 
 def find_repetition(text: str, prompt: str = "") -> str | None:
-    """Return how the text repeats itself, or None. Loops that stand in the prompt are excused."""
+    """Return how the text repeats itself, or None. What stands in the prompt is excused."""
     stripped = text.strip()
+    if stripped in prompt:
+        return None
     return (
         _loop(stripped, prompt)
         or _few_characters(stripped)
+        or _almost_blank(text)
+        or _only_signs(stripped)
         or _few_words(stripped)
         or _compresses(stripped)
     )
@@ -77,9 +89,25 @@ def _few_characters(text: str) -> str | None:
     distinct = set(characters)
     if len(characters) < FEW_CHARACTERS_LENGTH or len(distinct) > FEW_CHARACTERS:
         return None
-    if distinct <= _FIGURES or distinct <= set(".-/|") or distinct <= set("=-~_*+#|:"):
-        return None  # binary and other figures; Morse code, rules
+    if distinct <= _FIGURES or distinct <= set(_RULES):
+        return None  # binary and other figures; rules, Morse code
     return f"{len(characters)} characters, only {len(distinct)} different ones"
+
+
+def _almost_blank(text: str) -> str | None:
+    ink = sum(not character.isspace() for character in text)
+    blank = len(text) - ink
+    if blank < BLANK_CHARACTERS or ink / len(text) > BLANK_INK:
+        return None
+    return f"{blank} white-space characters around {ink} other ones"
+
+
+def _only_signs(text: str) -> str | None:
+    characters = "".join(text.split())
+    signs = sum(character in _SIGNS for character in characters)
+    if signs < SIGNS_CHARACTERS or signs / len(characters) < SIGNS_SHARE:
+        return None
+    return f"{signs} of {len(characters)} characters are punctuation"
 
 
 def _few_words(text: str) -> str | None:

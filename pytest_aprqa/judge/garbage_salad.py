@@ -10,6 +10,7 @@ makes them.
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Sequence
 from functools import cache
@@ -28,8 +29,18 @@ WEIGHT_UNIT = 1 / 16  # nats in one step of the table
 # falls with sqrt(n) because a longer text shows more of what it is.
 LIMIT = 3.0
 LIMIT_SLOPE = 0.06
+# Shorter texts get the benefit of the doubt.
 LEAST_GRAMS = 40
-"""Grams a text must have, about 16 characters; shorter ones get the benefit of the doubt."""
+LEAST_WORDS, LEAST_CHARACTERS = 4, 60  # either will do
+
+# "localENTS", "ECONDSget", "olumbia+lsi", "deem\\admin"; not "macOS", "HTTPServer", "a+b", "C:\\Users".
+_JOINT = re.compile(
+    r"[a-z]{4,}[A-Z]{3,}(?![A-Za-z])"
+    r"|(?<![A-Za-z])[A-Z]{7,}[a-z]{2,}"
+    r"|(?<![A-Za-z:\\])[A-Za-z]{4,}[+^~\\][a-z]{3,}(?![A-Za-z]*[\\=])"
+)
+LEAST_JOINTS = 2
+WORDS_A_JOINT = 4
 
 
 def find_salad(text: str, logprobs: Sequence[float] | None = None) -> str | None:
@@ -46,8 +57,18 @@ def find_salad(text: str, logprobs: Sequence[float] | None = None) -> str | None
             return f"the reference gives its tokens {mean:.1f} nats on average"
         if mean > SOUND_NATS:
             return None
+    if glued := _glued(text):
+        return f"its pieces do not belong together: {', '.join(glued[:3])}"
     score = salad_score(text)
     return f"its pieces do not belong together (score {score:.1f})" if score > 0 else None
+
+
+def _glued(text: str) -> list[str]:
+    """Return the joints of pieces that no word or name has, when there are too many for the text."""
+    joints = [match.group() for match in _JOINT.finditer(text)]
+    if len(joints) < LEAST_JOINTS or len(joints) * WORDS_A_JOINT < len(text.split()):
+        return []
+    return joints
 
 
 def salad_score(text: str) -> float:
@@ -55,6 +76,8 @@ def salad_score(text: str) -> float:
 
     Texts too short to tell get minus infinity.
     """
+    if len(text.split()) < LEAST_WORDS and len(text) < LEAST_CHARACTERS:
+        return -math.inf
     found = grams(text)
     if len(found) < LEAST_GRAMS:
         return -math.inf

@@ -1,0 +1,277 @@
+"""The garbage detector: what it must pass, what it must find, and how often it errs."""
+
+from __future__ import annotations
+
+import json
+import random
+import sysconfig
+import zlib
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_aprqa.judge.garbage import ERROR_RATES, GarbageKind, inspect_text
+from pytest_aprqa.observation import FinishReason
+
+SOUND = {
+    "figure": "4",
+    "negative figure": "-4",
+    "word": "Paris.",
+    "yes": "Yes",
+    "begins with inf": "information",
+    "six words": "The capital of France is Paris.",
+    "seven words": "one two three four five six seven",
+    "laugh": "ha ha ha",
+    "laugh in a sentence": "Hahaha! Ha ha ha, that is funny.",
+    "no": "No, no, no, no!",
+    "song": "La la la, la la, sing along with me tonight.",
+    "digits of pi": "3.14159265358979323846264338327950288419716939937510582097494459230781",
+    "large figure": "10000000000000000000000",
+    "a third": "0.3333333333333333",
+    "binary": "01101000 01100101 01101100 01101100 01101111",
+    "hex dump": "00000000  48 65 6c 6c 6f 2c 20 77  6f 72 6c 64 21 0a 00 ff  |Hello, world!...|",
+    "digest": "deadbeef 00ff12ab cafebabe 8badf00d 0123456789abcdef fedcba9876543210",
+    "morse": ".... . .-.. .-.. --- / .-- --- .-. .-.. -..",
+    "base pairs": "ATGCGTACGTTAGCATCGATCGGCTA",
+    "table": "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |",
+    "rules": "# Title\n\n------\n\nSome text under the rule.\n\n------\n\nMore of it.",
+    "json": '{"name": "Ada", "age": 36, "tags": ["x", "y"], "nested": {"a": [1, 2, {"b": null}]}}',
+    "list": "- apples\n- pears\n- plums\n- cherries",
+    "numbered list": "1. First\n2. Second\n3. Third\n4. Fourth",
+    "words after commas": "apple, banana, cherry, orange, lemon, grape, melon, peach",
+    "months": "January, February, March, April, May, June, July, August",
+    "tickers": "AAPL, MSFT, GOOG, AMZN, TSLA, NVDA, META",
+    "poem": "Roses are red,\nViolets are blue,\nSugar is sweet,\nAnd so are you.",
+    "refrain": "Row, row, row your boat,\nGently down the stream.\n"
+    "Merrily, merrily, merrily, merrily,\nLife is but a dream.",
+    "haiku": "Autumn moonlight—\na worm digs silently\ninto the chestnut.",
+    "python": "def fibonacci(n):\n    if n < 2:\n        return n\n    return fibonacci(n - 1)",
+    "rust": 'fn main() {\n    let v: Vec<i32> = (1..4).collect();\n    println!("{v:?}");\n}',
+    "c": '#include <stdio.h>\nint main(void) {\n    for (int i = 0; i < 4; ++i) printf("%d\\n", i);\n}',
+    "javascript": "const xs = [1, 2, 3].map((x) => x * 2);\nconsole.log(xs);",
+    "sql": "SELECT name, COUNT(*) FROM users WHERE age > 30 GROUP BY name;",
+    "html": "<html>\n<head><title>Hi</title></head>\n<body><p>Text</p></body>\n</html>",
+    "shell": '#!/bin/bash\nfor f in *.txt; do\n  echo "$f"\ndone',
+    "latex": "$$\\int_0^\\infty e^{-x^2} dx = \\frac{\\sqrt{\\pi}}{2}$$",
+    "url": "https://example.com/path/to/page?id=42&lang=en#top",
+    "error message": 'TypeError: unsupported operand type(s) for +: "int" and "str"',
+    "completion": "2+2 is 4. That's correct.\n\nWhat is 3+3? 3+3 is 6. That's correct.\n\nWhat",
+    "story": "Once upon a time, in a small village by the sea, there lived an old fisherman",
+    "science": "because of Rayleigh scattering, in which shorter wavelengths scatter more",
+    "long word": "Donaudampfschifffahrtsgesellschaftskapitän",
+    "chinese": "法国的首都是巴黎。它是该国最大的城市，也是政治、经济和文化中心。",
+    "chinese and code": "使用 Python 编程语言可以快速开发 Web 应用程序。",
+    "japanese": "東京は日本の首都です。人口は約1400万人で、世界最大級の都市です。",
+    "korean": "서울은 대한민국의 수도이며 가장 큰 도시입니다.",
+    "arabic": "عاصمة فرنسا هي باريس، وهي أكبر مدينة في البلاد.",
+    "hebrew": "בירת צרפת היא פריז, העיר הגדולה ביותר במדינה.",
+    "persian": "پایتخت فرانسه پاریس است که بزرگترین شهر این کشور است.",
+    "russian": "Столица Франции — Париж, крупнейший город страны.",
+    "ukrainian": "Столиця Франції — Париж, найбільше місто країни.",
+    "greek": "Η πρωτεύουσα της Γαλλίας είναι το Παρίσι.",
+    "hindi": "फ्रांस की राजधानी पेरिस है, जो देश का सबसे बड़ा शहर है।",
+    "bengali": "ফ্রান্সের রাজধানী প্যারিস, দেশের বৃহত্তম শহর।",
+    "tamil": "பிரான்சின் தலைநகரம் பாரிஸ் ஆகும்.",
+    "thai": "ปารีสเป็นเมืองหลวงของประเทศฝรั่งเศส",
+    "amharic": "የፈረንሳይ ዋና ከተማ ፓሪስ ናት።",
+    "one very long word": "Pneumonoultramicroscopicsilicovolcanoconiosis",
+    "names": "On macOS and iOS, MySQL and PyPI speak HTTPServer; a+b is in C:\\Users\\admin.",
+    "german": "Die Hauptstadt von Frankreich ist Paris, die größte Stadt des Landes.",
+    "french": "La capitale de la France est Paris, la plus grande ville du pays.",
+    "spanish": "La capital de Francia es París, la ciudad más grande del país.",
+    "turkish": "Fransa'nın başkenti Paris'tir ve ülkenin en büyük şehridir.",
+    "vietnamese": "Thủ đô của nước Pháp là Paris, thành phố lớn nhất đất nước.",
+    "polish": "Stolicą Francji jest Paryż, największe miasto w kraju.",
+    "finnish": "Ranskan pääkaupunki on Pariisi, maan suurin kaupunki.",
+    "swahili": "Mji mkuu wa Ufaransa ni Paris, jiji kubwa zaidi nchini humo.",
+    "greetings": "Hello, Bonjour, Hola, Привет, 你好, こんにちは, שלום, مرحبا",
+    "emoji": "😀🎉👍",
+    "emoji in text": "I love it! 😀🎉 See you soon 👋🏽 👩‍👩‍👧‍👦",
+    "quoted marker": "The token `<|im_end|>` ends a turn, and '<s>' begins a text.",
+    "strike": "This is <s>struck</s> out, and so is <s>this</s>.",
+}
+
+GARBAGE = {
+    "nothing": ("", GarbageKind.EMPTY),
+    "white space": (" \n\t ", GarbageKind.EMPTY),
+    "joined pieces": ("olumbia+lsi nunca/localENTS", GarbageKind.SALAD),
+    "pieces of code": (
+        "ILLISECONDSgetMenuInflater thermometer })();\nCompra piger.IsNullOrEmpty injuries deem\\admin",
+        GarbageKind.SALAD,
+    ),
+    "mixed scripts": (
+        "elementssss関于//' اه an an居工程 sun揚 Society るaccom字 effectמסמ",
+        GarbageKind.SALAD,
+    ),
+    "few signs": ("**,))****))**,)))))**)**", GarbageKind.REPETITIVE),
+    "only signs": ("))))))>.>.])))))((((]]]]]{{{{,,,,)))))>>", GarbageKind.REPETITIVE),
+    "part of a word": ("VILLEVILLEVILLEVILLE", GarbageKind.REPETITIVE),
+    "short word": ("ak ak ak ak ak ak", GarbageKind.REPETITIVE),
+    "endless article": ("the " * 24, GarbageKind.REPETITIVE),
+    "sentence": ("I think that is so. " * 6, GarbageKind.REPETITIVE),
+    "loop at the end": ("Paris is the capital" + " of the" * 20, GarbageKind.REPETITIVE),
+    "line": ("print(x)\n" * 12, GarbageKind.REPETITIVE),
+    "two words": ("gap meat " + "meat gap gap meat gap meat meat " * 4, GarbageKind.REPETITIVE),
+    "sevens": ("7" * 60, GarbageKind.REPETITIVE),
+    "exclamation": ("!" * 48, GarbageKind.REPETITIVE),
+    "one letter in white space": ("H" + " " * 40, GarbageKind.REPETITIVE),
+    "bell": ("Hello \x07 there", GarbageKind.DAMAGED),
+    "null": ("4\x00", GarbageKind.DAMAGED),
+    "delete": ("\x7f\x7f!", GarbageKind.DAMAGED),
+    "replacement": ("The answer is \ufffd\ufffd four.", GarbageKind.DAMAGED),
+    "non-character": ("Hello \uffff", GarbageKind.DAMAGED),
+    "byte tokens": ("<0x0A>Yes, it is.", GarbageKind.DAMAGED),
+    "token texts": ("TheĠcapitalĠofĠFranceĠisĠParis", GarbageKind.DAMAGED),
+    "token texts of bytes": ("Ø¬ÙĦì²ľ_Integer[\\admin", GarbageKind.DAMAGED),
+    "latin-1": ("L'Ã©toile est prÃªte", GarbageKind.DAMAGED),
+    "windows-1252": ("Itâ€™s a â€œquoteâ€\x9d", GarbageKind.DAMAGED),
+    "end of turn": ("<|im_end|><|im_end|>", GarbageKind.LEAKED),
+    "next turn": ("It is Paris.<|im_end|>\n<|im_start|>user", GarbageKind.LEAKED),
+    "instruction": ("4. [/INST]</speak>", GarbageKind.LEAKED),
+    "end of text": ("</s>", GarbageKind.LEAKED),
+    "gemma": ("Paris<end_of_turn>", GarbageKind.LEAKED),
+    "deepseek": ("Paris<｜end▁of▁sentence｜>", GarbageKind.LEAKED),
+    "unknown": ("Paris <unk>", GarbageKind.LEAKED),
+}
+
+
+@pytest.mark.parametrize("text", SOUND.values(), ids=SOUND.keys())
+@pytest.mark.parametrize("finish", [FinishReason.STOP, FinishReason.LENGTH])
+def test_sound_text_of_every_kind_passes(text: str, finish: FinishReason) -> None:
+    assert inspect_text(text, finish=finish).reasons == ()
+
+
+@pytest.mark.parametrize(("text", "kind"), GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_of_every_kind_is_found(text: str, kind: GarbageKind) -> None:
+    report = inspect_text(text, finish=FinishReason.STOP)
+    assert kind in report.kinds
+    assert len(report.reasons) == len(report.kinds)
+
+
+def test_a_character_cut_off_at_the_token_limit_is_no_damage() -> None:
+    assert not inspect_text("A family: \ufffd", finish=FinishReason.LENGTH).kinds
+    assert inspect_text("A family: \ufffd", finish=FinishReason.STOP).kinds
+
+
+def test_what_the_prompt_holds_may_be_repeated() -> None:
+    assert not inspect_text("You wrote <|im_end|>.", prompt="Repeat: <|im_end|>").kinds
+    assert not inspect_text("\x07 rings.", prompt="Ring \x07").kinds
+    assert inspect_text("\x07\x01 rings.", prompt="Ring \x07").kinds
+    chant = "go go go go go go go go"
+    assert inspect_text(chant).kinds
+    assert not inspect_text(chant, prompt=f"Repeat this: {chant}").kinds
+
+
+def test_the_tokenizers_own_special_tokens_are_known() -> None:
+    assert not inspect_text("Paris [[STOP]]").kinds
+    assert inspect_text("Paris [[STOP]]", special_tokens=["[[STOP]]"]).kinds == (
+        GarbageKind.LEAKED,
+    )
+
+
+def test_the_references_log_probabilities_decide_about_salad() -> None:
+    words = "mutual Printer Hemisphere badge inventory"
+    assert not inspect_text(words).kinds
+    assert inspect_text(words, logprobs=[-9.5] * 8).kinds == (GarbageKind.SALAD,)
+    salad, _ = GARBAGE["joined pieces"]
+    assert not inspect_text(salad, logprobs=[-0.5] * 8).kinds
+    assert inspect_text(salad, logprobs=[-5.0] * 8).kinds
+
+
+@given(st.text(max_size=400))
+def test_any_text_can_be_inspected(text: str) -> None:
+    report = inspect_text(text)
+    assert report.is_garbage == bool(report.reasons)
+
+
+# --- error rates
+
+WINDOWS = 4_000
+FALSE_ALARMS = 0.005
+SALADS_OF_A_KIND = 400
+MISSES = 0.05
+
+
+def sound_documents() -> Iterator[str]:
+    """Yield the half of the standard library no table was made from, and packages' own texts."""
+    root = Path(sysconfig.get_path("stdlib"))
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if "site-packages" not in name and zlib.crc32(name.encode()) % 2:
+            yield path.read_text(encoding="utf-8", errors="ignore")
+    for distribution in distributions():
+        for file in distribution.files or ():
+            path = Path(str(file.locate()))
+            named = path.stem.upper()
+            code = path.suffix in (".py", ".pyc", ".pyi")
+            if not code and named.startswith(("LICENSE", "README", "METADATA")) and path.is_file():
+                yield path.read_text(encoding="utf-8", errors="ignore")
+
+
+def sound_windows(chance: random.Random) -> list[str]:
+    """Return windows of 60 to 480 characters that begin with a word."""
+    windows = []
+    documents = [text for text in sound_documents() if len(text) > 200]
+    while len(windows) < WINDOWS:
+        text = chance.choice(documents)
+        size = chance.choice((60, 120, 240, 480))
+        start = text.rfind(" ", 0, chance.randrange(max(1, len(text) - size))) + 1
+        window = text[start : start + size]
+        if len(window.strip()) > 20:
+            windows.append(window)
+    return windows
+
+
+def salads(chance: random.Random) -> Iterator[tuple[str, str]]:
+    """Yield garbage of 24 to 64 pieces by how it was made, from a vocabulary the table never saw."""
+    pieces = json.loads(Path(__file__).with_name("vocabulary_pieces.json").read_text("utf-8"))
+    text = " ".join(islice(sound_documents(), 40))
+    for _ in range(SALADS_OF_A_KIND):
+        size = chance.randrange(24, 65)
+        yield "any piece", "".join(chance.choices(pieces["any"], k=size))
+        yield "frequent pieces", "".join(chance.choices(pieces["frequent"], k=size))
+        few = chance.sample(pieces["any"], chance.randrange(6, 40))
+        ranks = [1 / rank for rank in range(1, len(few) + 1)]
+        yield "few pieces", "".join(chance.choices(few, ranks, k=size))
+        unit = "".join(chance.choices(pieces["frequent"], k=chance.randrange(1, 5)))
+        yield "loop", "The answer is" + unit * (size // 2)
+        start = chance.randrange(len(text) - 400)
+        data = bytearray(text[start : start + chance.randrange(200, 400)].encode())
+        chance.shuffle(data)
+        yield "shuffled bytes", data.decode(errors="replace")
+
+
+def test_false_alarms_on_sound_text_are_one_in_two_hundred_at_most() -> None:
+    windows = sound_windows(random.Random(20260201))
+    alarms = [(window, inspect_text(window)) for window in windows]
+    alarms = [(window, report) for window, report in alarms if report.is_garbage]
+    shown = [(report.reasons, window[:80]) for window, report in alarms[:30]]
+    assert len(windows) >= 3_000
+    assert len(alarms) / len(windows) <= FALSE_ALARMS, f"{len(alarms)} of {len(windows)}: {shown}"
+
+
+def test_misses_on_broken_output_are_one_in_twenty_at_most() -> None:
+    made: dict[str, list[str]] = {}
+    for kind, text in salads(random.Random(20260202)):
+        made.setdefault(kind, []).append(text)
+    missed = {
+        kind: [text for text in texts if not inspect_text(text).is_garbage]
+        for kind, texts in made.items()
+    }
+    counts = {kind: f"{len(texts)} of {len(made[kind])}" for kind, texts in missed.items()}
+    total = sum(map(len, made.values()))
+    assert sum(map(len, missed.values())) / total <= MISSES, counts
+    assert all(len(texts) <= 0.15 * len(made[kind]) for kind, texts in missed.items()), counts
+
+
+def test_the_published_error_rates_are_counts_of_what_was_measured() -> None:
+    rates = ERROR_RATES
+    assert rates.sound >= 3_000
+    assert rates.garbage >= 5 * SALADS_OF_A_KIND
+    assert 0 < 1 - rates.specificity <= FALSE_ALARMS
+    assert 0 < 1 - rates.sensitivity <= MISSES
