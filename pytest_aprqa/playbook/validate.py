@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from pytest_aprqa.playbook.errors import (
@@ -74,11 +73,6 @@ def _sentence(details: ErrorDetails, field: FieldPath) -> str:
         case "enum" | "literal_error":
             choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return f"{found}{', '.join(choices)}{_close(details['input'], choices)}"
-        case "union_tag_invalid":
-            choices = re.findall(r"'(\w+)'", context["expected_tags"])
-            return f"type: found {shown(context['tag'])}; allowed: {', '.join(choices)}{_close(context['tag'], choices)}"
-        case "union_tag_not_found":
-            return "type: is missing (which oracle)"
         case "value_error":
             return str(context["error"])
         case "bool_parsing" | "bool_type":
@@ -89,8 +83,12 @@ def _sentence(details: ErrorDetails, field: FieldPath) -> str:
             return found + _PATTERNS.get(
                 context["pattern"], f"text that matches {context['pattern']}"
             )
-        case "finite_number":
-            return f"{found}a finite number"
+        case "string_too_long":
+            return f"{found}at most {context['max_length']} characters"
+        case "string_too_short":
+            return f"{found}text that is not empty"
+        case "too_short":
+            return f"{found}at least one"
     if kind in _KINDS:
         return found + _KINDS[kind]
     return found + details["msg"].removeprefix("Input should ").removeprefix("be ")
@@ -100,6 +98,7 @@ _KINDS = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
+    "finite_number": "a finite number",
     "float_type": "a number",
     "float_parsing": "a number",
     "tuple_type": "a list",
@@ -144,14 +143,12 @@ def _close(value: Any, choices: list[str]) -> str:
 
 
 def _meaning(field: FieldPath) -> str:
-    model = _section_at(field[:-1])
-    info = model.model_fields.get(str(field[-1])) if model else None
+    info = _section_at(field[:-1]).model_fields.get(str(field[-1]))
     return f": {info.description}" if info and info.description else ""
 
 
 def _unknown(key: str, loc: tuple[str | int, ...]) -> str:
-    section = _section_at(loc[:-1])
-    allowed = sorted(_keys(section)) if section else []
+    allowed = sorted(_keys(_section_at(loc[:-1])))
     close = difflib.get_close_matches(key, allowed, n=1)
     if close:
         return f"unknown field; allowed: {', '.join(allowed)} (did you mean {close[0]!r}?)"
@@ -164,30 +161,26 @@ def _keys(section: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in section.model_fields.items()]
 
 
-def _section_at(loc: Iterable[str | int]) -> type[BaseModel] | None:
+def _section_at(loc: tuple[str | int, ...]) -> type[BaseModel]:
     """Return the model that describes a place, walking the annotations along a location."""
-    sections: list[type[BaseModel]] = [Playbook]
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        steps = [s.model_fields[part].annotation for s in sections if part in s.model_fields]
-        tagged = [s for s in sections if _has_tag(s, part)]
-        sections = [found for step in steps for found in _models_in(step)] or tagged or sections
-    return sections[0] if sections else None
+    section: type[BaseModel] = Playbook
+    for index, part in enumerate(loc):
+        if part in section.model_fields:
+            annotation = section.model_fields[str(part)].annotation
+            section = next(_models_in(annotation, loc[index + 1 :]), section)
+    return section
 
 
-def _has_tag(section: type[BaseModel], part: str | int) -> bool:
-    """Whether a section is the alternative that its `type` field calls by this name."""
-    info = section.model_fields.get("type")
-    return info is not None and part in get_args(info.annotation)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def _models_in(annotation: Any, below: tuple[str | int, ...]) -> Iterator[type[BaseModel]]:
+    """Find the models in an annotation; of alternatives the one that the location goes on with."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in (Annotated, Union, types.UnionType, tuple, list, dict):
-        for argument in get_args(annotation):
-            yield from _models_in(argument)
+        inner, *marks = get_args(annotation)
+        tags = [mark.tag for mark in marks if isinstance(mark, Tag)]
+        if not tags or tags[0] in below[:1]:
+            for argument in (inner, *marks):
+                yield from _models_in(argument, below)
 
 
 def _everywhere(section: type[BaseModel], at: FieldPath) -> Iterator[FieldPath]:

@@ -95,6 +95,16 @@ def test_inherited_fields_are_at_the_line_that_names_the_template(
     assert "test_matrix" not in loaded.lines
 
 
+def test_a_template_of_the_wrong_shape_is_told_as_such(
+    child: Callable[[str], Path], write: Write
+) -> None:
+    path = child("")
+    write("model: [a]\n", "templates/base.yaml")
+    assert load_playbook(path).playbook.model.hf_repo == "org/child"
+    path.write_text("extends: base\nname: child\n")
+    assert "templates/base.yaml:1: model: found a list; allowed: a mapping" in error(path)
+
+
 def test_a_template_may_extend_another(write: Write) -> None:
     write(BASE, "templates/base.yaml")
     write("extends: base\ntest_matrix: {scenario_count: 9}\n", "templates/middle.yaml")

@@ -166,6 +166,40 @@ def test_a_mistake_is_told_with_its_place_what_was_found_and_what_is_allowed(
     assert problems(extra) == [f"{FILE}:{said}"]
 
 
+@pytest.mark.parametrize(
+    ("extra", "allowed"),
+    [
+        ("property_tests: [{name: a, generator: b, oracle: c, n: 1}]", "count, generator"),
+        ("property_tests: {case: 1}", "cases, enabled, max_shrink_iters"),
+        ("state_machine: {states: {idle: {exit: []}}}", "on_enter, on_exit, transitions"),
+        ("state_machine: {transitions: [{form: a}]}", "action, event, from, guards, target, to"),
+        ("  package: {pip: x}", "file, pypi, sha256, version, wheel_sha256"),
+    ],
+)
+def test_an_unknown_field_deep_inside_is_told_its_own_siblings(
+    problems: Problems, extra: str, allowed: str
+) -> None:
+    said = problems(extra)
+    assert any(f"unknown field; allowed: {allowed}" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("  files: {ggufx: a.gguf}", "model.files.ggufx: found 'ggufx'; allowed: safetensors, apr"),
+        ("profile_ci: {assertions: {max_ttft_ms: fast}}", "found 'fast'; allowed: a number"),
+        ("test_matrix: {max_tokens: [1]}", "found a list; allowed: a whole number"),
+        ("  formats: []", "model.formats: found an empty list; allowed: at least one"),
+        ("oracles: [{type: ''}]", "oracles[0].type: found ''; allowed: text that is not empty"),
+        ("failure_policy:", "failure_policy: found nothing; allowed: stop-on-first"),
+        ("description: " + "x" * 2001, "allowed: at most 2000 characters"),
+    ],
+)
+def test_other_values_that_do_not_fit(problems: Problems, extra: str, said: str) -> None:
+    [line] = problems(extra)
+    assert said in line
+
+
 def test_a_version_that_yaml_reads_as_a_number_is_asked_for_in_quotes(problems: Problems) -> None:
     said = problems("version: 1.0")
     assert said == [f"{FILE}:4: version: found the number 1.0; allowed: text; put it in quotes"]
