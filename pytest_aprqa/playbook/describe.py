@@ -44,7 +44,7 @@ def _categories(plan: Plan) -> list[str]:
 
 
 def _cells(plan: Plan) -> list[str]:
-    counts = Counter(str(check.cell) or "run" for check in plan.checks)
+    counts = Counter(str(check.cell) or "whole run" for check in plan.checks)
     width = max(map(len, counts))
     return [f"  {cell:<{width}}  {count:>5}" for cell, count in counts.items()]
 

@@ -24,7 +24,7 @@ def test_a_smoke_plan_is_told_in_full(load: Load) -> None:
         "  safetensors              1",
         "  safetensors-cpu         11",
         "  safetensors-cpu-run      3",
-        "  run                      1",
+        "  whole run                1",
     ]
 
 
