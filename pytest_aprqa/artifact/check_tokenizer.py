@@ -14,6 +14,7 @@ from pytest_aprqa.artifact.template import TemplateRefusedError, read_template, 
 from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.artifact.tokenizer import RULE
 from pytest_aprqa.artifact.tokenizer_hf import tokenizer_json
+from pytest_aprqa.artifact.tokenizer_read import refuse_other_tokenizer
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.words import Format
 
@@ -27,8 +28,7 @@ def check_tokenizer(artifact: Artifact, file: TensorFile, config: ModelConfig) -
     """Check the tokenizer and the template of an artifact.
 
     Raises:
-        ArtifactError: UNSUPPORTED, when the tokenizer inside a GGUF or APR file is of a kind we do
-            not know.
+        ArtifactError: UNSUPPORTED, when the tokenizer is of a kind or in a form we do not know.
     """
     try:
         tokenizer, special, template = _load(artifact, file, config)
@@ -77,6 +77,7 @@ def _hugging_face(
 ) -> tuple[str, dict[str, int | None], str | None]:
     path = directory / "tokenizer.json"
     if not path.is_file():
+        refuse_other_tokenizer(directory)
         raise _NotLoadableError(f"{directory} has no tokenizer.json")
     stated: dict[str, Any] = {}
     beside = directory / "tokenizer_config.json"

@@ -131,7 +131,9 @@ def _write_safetensors(
     contents: ModelContents, tensors: Sequence[TensorSource], directory: Path
 ) -> None:
     write_sharded_safetensors(directory, tensors, _SHARD_BYTES)
-    dtype = _TORCH_NAMES.get(tensors[0].dtype, "float32")
+    dtypes = {tensor.dtype for tensor in tensors}
+    # Loaded in a narrower dtype than the widest, the others would be rounded.
+    dtype = _TORCH_NAMES.get(dtypes.pop(), "float32") if len(dtypes) == 1 else "float32"
     _write_json(directory / "config.json", config_to_hf(replace(contents.config, dtype=dtype)))
     if contents.vocabulary is not None:
         write_hf_tokenizer(contents.vocabulary, directory, contents.config)

@@ -16,6 +16,7 @@ from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.words import Format
 
 _FLOATS = (DType.F32, DType.F16, DType.BF16)
+_WIDER_THAN_F32 = (DType.F64, DType.I64, DType.I32, DType.U64, DType.U32)
 _HALVES = (DType.F16, DType.BF16)
 # Of APR's types those that every reader of the format decodes alike.
 _APR_TYPES = (*_FLOATS, DType.Q4_K, DType.Q6_K, DType.APR_Q4, DType.APR_Q8)
@@ -36,7 +37,7 @@ class DTypeChange:
     Attributes:
         tensor: its Hugging Face name.
         source, target: the dtypes.
-        lossless: every value is the same after the change.
+        lossless: every value is known to be the same after the change.
     """
 
     tensor: str
@@ -76,7 +77,10 @@ def with_target_dtypes(
 
     Without a quantisation each keeps its dtype where the format can hold it. GGUF keeps vectors in
     F32, as llama.cpp demands; going back they get the dtype of the matrices again where that
-    loses nothing.
+    loses nothing. With one the matrices get it, except those whose rows are not whole blocks of it.
+
+    Raises:
+        ArtifactError: UNSUPPORTED, when no matrix can have the quantisation.
     """
     matrices = Counter(tensor.dtype for tensor in tensors if len(tensor.shape) > 1)
     changed: list[TensorSource] = []
@@ -85,8 +89,15 @@ def with_target_dtypes(
         dtype = _target_dtype(tensor, target, quantization, matrices)
         changed.append(retyped(tensor, dtype))
         if dtype is not tensor.dtype:
-            lossless = dtype is DType.F32 or _holds_exactly(tensor, dtype)
+            fits = dtype is DType.F32 and tensor.dtype not in _WIDER_THAN_F32
+            lossless = fits or _holds_exactly(tensor, dtype)
             changes.append(DTypeChange(tensor.name, tensor.dtype, dtype, lossless))
+    if quantization is not None and all(tensor.dtype is not quantization for tensor in changed):
+        raise ArtifactError(
+            ArtifactFault.UNSUPPORTED,
+            f"no tensor can be {quantization} in {target}: "
+            f"no row is whole blocks of {block_of(quantization).elements}, or all are too small",
+        )
     return changed, changes
 
 

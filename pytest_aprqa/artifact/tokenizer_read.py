@@ -13,6 +13,8 @@ from pytest_aprqa.artifact.template import read_template
 from pytest_aprqa.artifact.tokenizer import RULE, TokenizerModel, TokenType, Vocabulary
 from pytest_aprqa.artifact.tokenizer_pre import recognise
 
+_OTHER_FORMS = ("tokenizer.model", "vocab.json", "vocab.txt")
+
 
 def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | None:
     """Return the tokenizer of a SafeTensors directory, or None when it has no tokenizer.json.
@@ -27,6 +29,7 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
     """
     path = directory / "tokenizer.json"
     if not path.is_file():
+        refuse_other_tokenizer(directory)
         return None
     tokenizer, stated = _read(path), _read(directory / "tokenizer_config.json")
     model = tokenizer.get("model", {})
@@ -62,6 +65,17 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
         add_space_prefix=is_spm and _prepends(tokenizer),
         chat_template=read_template(directory, stated),
     )
+
+
+def refuse_other_tokenizer(directory: Path) -> None:
+    """Raise ArtifactError UNSUPPORTED when a tokenizer is there in a form we do not read."""
+    others = [name for name in _OTHER_FORMS if (directory / name).is_file()]
+    if others:
+        raise ArtifactError(
+            ArtifactFault.UNSUPPORTED,
+            f"{directory} has its tokenizer as {others[0]} only; save it as tokenizer.json",
+            where=others[0],
+        )
 
 
 def _scores(
