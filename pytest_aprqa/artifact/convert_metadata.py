@@ -68,12 +68,11 @@ def gguf_metadata(contents: ModelContents, tensors: Sequence[TensorSource]) -> l
 def _name(contents: ModelContents) -> str:
     """Return a name for a model that has none.
 
-    llama.cpp tells Phi-3 by its name, to strip what follows its special tokens as its tokenizer
-    wants it; with that name it does not load a vocabulary without `</s>`.
+    Only by the name of Phi-3 llama.cpp can be told that special tokens swallow the white space
+    after them.
     """
     vocabulary = contents.vocabulary
-    is_phi3 = contents.config.model_type == "phi3"
-    return "Phi-3" if is_phi3 and vocabulary and "</s>" in vocabulary.tokens else "model"
+    return "Phi-3" if vocabulary is not None and vocabulary.strips_after else "model"
 
 
 def _gguf_value(key: str, value: Any) -> GgufValue:

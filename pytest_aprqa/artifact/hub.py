@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.safetensors_index import INDEX_NAME
 
 _PATTERNS = [
     "model*.safetensors",
-    "model.safetensors.index.json",
+    INDEX_NAME,
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -28,6 +30,9 @@ def cached_snapshot(repo: str, revision: str | None) -> Path | None:
     """Return the snapshot of a repository in the local cache, or None.
 
     The cache is where HF_HUB_CACHE or HF_HOME says. A tag or branch leads through `refs`.
+
+    Raises:
+        ArtifactError: NOT_FOUND when a download was broken off, so that shards are missing.
     """
     from huggingface_hub.constants import HF_HUB_CACHE
 
@@ -36,7 +41,21 @@ def cached_snapshot(repo: str, revision: str | None) -> Path | None:
     reference = root / "refs" / name
     commit = reference.read_text("utf-8").strip() if reference.is_file() else name
     snapshot = root / "snapshots" / commit
-    return snapshot if snapshot.is_dir() else None
+    if not snapshot.is_dir():
+        return None
+    missing = _missing_shards(snapshot)
+    if missing:
+        raise ArtifactError(ArtifactFault.NOT_FOUND, f"incomplete, {missing[0]} is missing")
+    return snapshot
+
+
+def _missing_shards(snapshot: Path) -> list[str]:
+    try:
+        index = json.loads((snapshot / INDEX_NAME).read_text("utf-8"))
+        shards = sorted(set(index["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return []  # there is no index, or opening the model says what is wrong with it
+    return [shard for shard in shards if not (snapshot / str(shard)).is_file()]
 
 
 def downloaded_snapshot(repo: str, revision: str | None, *, offline: bool) -> Path:

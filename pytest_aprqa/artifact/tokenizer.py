@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -13,7 +13,10 @@ from pytest_aprqa.artifact.tokenizer_pre import pre_type
 
 RULE = "G0-TOKENIZER"
 _PADDING = re.compile(r"\[PAD\d+\]")
+_PHI3 = re.compile(r"phi-?3", re.IGNORECASE)
+_PHI3_PLAIN = ("<unk>", "<s>", "<|endoftext|>")
 _GGUF, _GGUF_TEMPLATE, _APR = "tokenizer.ggml.", "tokenizer.chat_template", "tokenizer."
+_APR_STRIPS_AFTER = "tokenizer.strips_after"  # a key of our own
 _APR_NAMES = {"tokens": "vocabulary", "pre": "pre_type"}
 _GGUF_NAMES = {apr: gguf for gguf, apr in _APR_NAMES.items()}
 
@@ -54,6 +57,7 @@ class Vocabulary:
         eot: a second id that ends a turn, or None.
         add_bos, add_eos: whether encoding a text adds them.
         add_space_prefix: whether a space is put before a text (SentencePiece).
+        strips_after: ids of special tokens that swallow the white space after them.
         chat_template: Jinja source, or None.
     """
 
@@ -71,6 +75,7 @@ class Vocabulary:
     add_bos: bool = False
     add_eos: bool = False
     add_space_prefix: bool = False
+    strips_after: frozenset[int] = frozenset()
     chat_template: str | None = None
 
     def padded(self, rows: int) -> Vocabulary:
@@ -140,7 +145,21 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary | None:
         add_bos=bool(keys.get("add_bos_token", is_spm or pre_type(pre).add_bos)),
         add_eos=bool(keys.get("add_eos_token", False)),
         add_space_prefix=bool(keys.get("add_space_prefix", is_spm)),
+        strips_after=_strips_after(metadata, tokens, types),
         chat_template=metadata.get(_GGUF_TEMPLATE),
+    )
+
+
+def _strips_after(
+    metadata: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]
+) -> frozenset[int]:
+    """Return the tokens llama.cpp strips white space after: Phi-3's, which it tells by name."""
+    if not _PHI3.search(str(metadata.get("general.name", ""))):
+        return frozenset()
+    return frozenset(
+        number
+        for number, (token, kind) in enumerate(zip(tokens, types, strict=True))
+        if kind in (TokenType.CONTROL, TokenType.USER_DEFINED) and token not in _PHI3_PLAIN
     )
 
 
@@ -184,7 +203,9 @@ def vocabulary_from_apr(metadata: Mapping[str, Any]) -> Vocabulary | None:
         guess = TokenizerModel.SENTENCEPIECE_BPE if f"{_GGUF}scores" in keys else _DEFAULT_MODEL
         keys[f"{_GGUF}model"] = guess.value
     template = metadata.get("chat_template") or metadata.get(_GGUF_TEMPLATE)
-    return vocabulary_from_gguf({**keys, _GGUF_TEMPLATE: template})
+    vocabulary = vocabulary_from_gguf({**keys, _GGUF_TEMPLATE: template})
+    strips_after = frozenset(metadata.get(_APR_STRIPS_AFTER, ()))
+    return vocabulary and replace(vocabulary, strips_after=strips_after)
 
 
 def vocabulary_to_apr(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -197,6 +218,8 @@ def vocabulary_to_apr(vocabulary: Vocabulary) -> dict[str, Any]:
         if (name := key.removeprefix(_GGUF))
     }
     apr["tokenizer.vocab_size"] = len(vocabulary.tokens)
+    if vocabulary.strips_after:
+        apr[_APR_STRIPS_AFTER] = sorted(vocabulary.strips_after)
     return apr if template is None else {**apr, "chat_template": template}
 
 

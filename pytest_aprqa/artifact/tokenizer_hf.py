@@ -63,7 +63,7 @@ def tokenizer_json(vocabulary: Vocabulary) -> dict[str, Any]:
             "content": token,
             "single_word": False,
             "lstrip": False,
-            "rstrip": False,
+            "rstrip": number in vocabulary.strips_after,
             "normalized": False,
             "special": kind is not TokenType.USER_DEFINED,
         }

@@ -63,6 +63,9 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
         add_bos=bool(stated.get("add_bos_token", added.first in _text(tokens, bos))),
         add_eos=bool(stated.get("add_eos_token", added.last in _text(tokens, eos))),
         add_space_prefix=is_spm and _prepends(tokenizer),
+        strips_after=frozenset(
+            entry["id"] for entry in tokenizer.get("added_tokens", ()) if entry.get("rstrip")
+        ),
         chat_template=read_template(directory, stated),
     )
 

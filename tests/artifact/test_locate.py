@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def test_the_hub_cache_is_read_at_main_or_the_revision(find: Any, hub: Path) -> 
     for revision in ("v1", COMMIT):
         found = find(spec(revision=revision)).found[Format.SAFETENSORS]
         assert (found.path, found.source) == (at, "Hugging Face cache")
+
+
+def test_a_download_that_was_broken_off_is_no_model(find: Any, hub: Path) -> None:
+    shards = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    at = snapshot(hub, shards[0], "config.json")
+    index = {"weight_map": dict(zip("ab", shards, strict=True))}
+    (at / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ArtifactError, match=f"incomplete, {shards[1]} is missing") as caught:
+        find(spec())
+    assert caught.value.fault is ArtifactFault.NOT_FOUND
+    (at / shards[1]).write_bytes(b"")
+    assert find(spec()).has_reference
 
 
 def test_the_name_of_a_hub_blob_is_the_expected_sha256(find: Any, hub: Path) -> None:

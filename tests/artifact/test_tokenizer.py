@@ -67,7 +67,18 @@ def test_gguf_and_apr_give_back_what_they_were_given(vocabulary: Vocabulary) -> 
     assert vocabulary_from_apr(vocabulary_to_apr(vocabulary)) == vocabulary
 
 
-@pytest.mark.parametrize("vocabulary", [BPE, SPM, replace(BPE, eot=6, add_eos=True)])
+def test_llama_cpp_knows_what_swallows_white_space_by_the_name_of_phi_3() -> None:
+    stated = vocabulary_to_gguf(SPM)
+    assert vocabulary_from_gguf({**stated, "general.name": "Llama 2"}) == SPM
+    phi = vocabulary_from_gguf({**stated, "general.name": "Phi 3 mini, phi-3"})
+    assert phi == replace(SPM, strips_after=frozenset({2}))
+    assert vocabulary_from_apr(vocabulary_to_apr(phi)) == phi
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [BPE, SPM, replace(BPE, eot=6, add_eos=True), replace(SPM, strips_after=frozenset({2}))],
+)
 def test_hugging_face_files_give_back_what_they_were_given(
     tmp_path: Path, vocabulary: Vocabulary
 ) -> None:

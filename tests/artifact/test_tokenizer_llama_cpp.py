@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ TEXTS = (
     "CamelCaseWords and SCREAMING_SNAKE_CASE iPhone XMLHttp",
     "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
     "before<|endoftext|>after",
+    "<|im_start|> \n the fox<|im_end|>\n\n</s> the<|endoftext|> fox",
     "العربية עברית",
     " ",
     "\n",
@@ -89,7 +91,7 @@ def sentencepiece_tokens() -> tuple[tuple[str, ...], tuple[float, ...]]:
     core.train_from_iterator(["the quick brown fox it's don't 2024 naïve the then them"], trainer)
     stated = json.loads(core.to_str())["model"]
     words = sorted(stated["vocab"], key=stated["vocab"].__getitem__)
-    specials = ["<unk>", *SPECIALS]
+    specials = ["<unk>", *SPECIALS, "<s>", "</s>"]
     tokens = [*specials, *(f"<0x{byte:02X}>" for byte in range(256)), *words][:ROWS]
     ranks = {left + right: rank for rank, (left, right) in enumerate(stated["merges"])}
     scores = [-float(ranks[token]) if token in ranks else -1000.0 for token in tokens]
@@ -118,7 +120,7 @@ def sentencepiece(
     def kind(token: str) -> TokenType:
         if token == "<unk>":
             return TokenType.UNKNOWN
-        if token in SPECIALS:
+        if token in (*SPECIALS, "<s>", "</s>"):
             return TokenType.CONTROL
         return TokenType.BYTE if token.startswith("<0x") else TokenType.NORMAL
 
@@ -162,6 +164,9 @@ def encoded(
     """Return per vocabulary the ids of all texts, by tokenizers and by llama.cpp."""
     vocabularies = {pre: byte_level(*byte_level_tokens, pre) for pre in PRE_TYPES}
     vocabularies["spm"] = sentencepiece(*sentencepiece_tokens, prefix=False)
+    plain = sentencepiece(*sentencepiece_tokens, prefix=True)
+    stripping = frozenset(plain.tokens.index(t) for t in ("<|im_start|>", "<|im_end|>", "</s>"))
+    vocabularies["spm-phi3"] = replace(plain, strips_after=stripping)
     vocabularies["spm-prefix"] = sentencepiece(*sentencepiece_tokens, prefix=True)
     root = tmp_path_factory.mktemp("vocabularies")
     model = tiny_models.directory / "llama"
@@ -185,7 +190,7 @@ def encoded(
     return result
 
 
-@pytest.mark.parametrize("name", [*PRE_TYPES, "spm", "spm-prefix"])
+@pytest.mark.parametrize("name", [*PRE_TYPES, "spm", "spm-prefix", "spm-phi3"])
 def test_encodes_as_llama_cpp_does(
     encoded: dict[str, tuple[list[list[int]], list[list[int]]]], name: str
 ) -> None:
@@ -203,3 +208,9 @@ def test_the_ways_of_cutting_differ_on_these_texts(
 ) -> None:
     distinct = {json.dumps(ours) for name, (ours, _) in encoded.items() if name in PRE_TYPES}
     assert len(distinct) >= len(PRE_TYPES) - 1
+
+
+def test_tokens_that_swallow_white_space_change_the_ids(
+    encoded: dict[str, tuple[list[list[int]], list[list[int]]]],
+) -> None:
+    assert encoded["spm-phi3"] != encoded["spm-prefix"]
