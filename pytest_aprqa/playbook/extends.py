@@ -16,7 +16,11 @@ from pytest_aprqa.playbook.errors import (
 from pytest_aprqa.playbook.source import Source, read_source
 
 FIELD = "extends"
-PACKAGED = Path(__file__).parent / "templates"
+INSTALLED = Path(__file__).parent / "templates"
+"""The templates of an installed package; a checkout keeps them with its playbooks."""
+
+CHECKED_OUT = Path(__file__).parents[2] / "playbooks" / "templates"
+
 _IDENTITY: tuple[FieldPath, ...] = (("name",), ("description",), ("model", "hf_repo"), (FIELD,))
 """What a template says of itself, and a playbook must say for its own."""
 
@@ -80,7 +84,10 @@ def find_template(source: Source) -> Path:
         raise _error(source, f"found {wanted!r}; there is no file {shown_path(path)}")
     if "/" in wanted:
         raise _error(source, f"found {wanted!r}; a path to a template ends in .yaml")
-    folders = [above / "templates" for above in source.path.resolve().parents] + [PACKAGED]
+    folders = [above / "templates" for above in source.path.resolve().parents] + [
+        INSTALLED,
+        CHECKED_OUT,
+    ]
     for folder in folders:
         if (candidate := folder / f"{wanted}.yaml").is_file():
             return candidate.resolve()
