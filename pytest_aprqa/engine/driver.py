@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from pytest_aprqa.engine.protocol import Endpoint, Request
+from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
 from pytest_aprqa.observation import Generation, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Backend, Format
@@ -72,7 +72,10 @@ def refused_context(tokens: int, context_length: int) -> str:
 
 
 def require_context(sequences: Sequence[Sequence[int]], context_length: int) -> None:
-    """Raise ValueError when a sequence to score does not fit the context."""
+    """Raise EngineError (UNSUPPORTED) when a sequence to score does not fit the context."""
     longest = max(map(len, sequences), default=0)
     if longest > context_length:
-        raise ValueError(f"a sequence of {longest} tokens does not fit {context_length}")
+        raise EngineError(
+            Fault.UNSUPPORTED,
+            f"a sequence of {longest} tokens does not fit the context of {context_length}",
+        )

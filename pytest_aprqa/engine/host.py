@@ -37,8 +37,9 @@ _CRASH_GRACE = 0.5
 class HostedEngine:
     """An Engine whose work is done in a child process.
 
-    Nothing starts before the first use. A call past its limit kills the whole process group; after
-    any fault the next call starts a fresh process and loads the model again, within the limit the
+    Nothing starts before the first use. A call past its limit kills the whole process group. A
+    process that died is reported by the call under way or the next one, also when it died between
+    two; the call after that starts a fresh process and loads the model again, within the limit the
     last `load` was given.
     """
 
@@ -55,7 +56,9 @@ class HostedEngine:
     def load(self, timeout: float) -> LoadReport:
         with self._lock:
             self._load_timeout = timeout
-            if self._report is None or not self._running():
+            if self._process is not None and not self._process.running():
+                raise self._death(self._process)
+            if self._process is None or self._report is None:
                 self._kill()
                 self._process = EngineProcess(self._config, self._log)
                 self._report = self._ask(self._process, "load", _LOAD_REPORT, timeout)

@@ -15,6 +15,7 @@ from pytest_aprqa.engine.llama_cpp_load import (
     load_error,
     require_device,
     server_parameters,
+    whole_log,
 )
 from pytest_aprqa.engine.llama_cpp_logprobs import LogprobProbe
 from pytest_aprqa.engine.log import EngineLog
@@ -45,7 +46,7 @@ class LlamaCppDriver:
         try:
             self._server = self._xllamacpp.Server(parameters)
         except RuntimeError as error:
-            raise load_error(self._log.tail(log_start), error) from error
+            raise load_error(whole_log(self._log, log_start), error) from error
         seconds = time.monotonic() - started
         self._http = LlamaCppHttp(self._server.listening_address, self._api_key)
         properties = self._http.get("/props")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pytest_aprqa.artifact.model import ArtifactError
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.engine.driver import DriverConfig
 from pytest_aprqa.engine.faults import says_no_memory
+from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.words import Backend
 
@@ -24,10 +26,14 @@ _CACHE_BUDGET = 1 << 30
 _ALL_LAYERS = 999
 _WARNINGS = 2
 
+_LAST_WORDS = "exiting due to model loading error"
+_LOG_PATIENCE = 5.0
+
 _ERROR_LINE = re.compile(r"^\S+ E +(?:\w+ +)?\w+: (.*)$", re.MULTILINE)
 _CONSEQUENCE = re.compile(r"failed to load model'?$|failed to load model[ ,]|exiting due to")
 _UNSUPPORTED = re.compile(
     r"unknown model architecture|unknown pre-tokenizer|not supported|unsupported"
+    r"|chat template parsing error"
 )
 
 
@@ -101,6 +107,7 @@ def server_parameters(config: DriverConfig, facts: GgufFacts, api_key: str) -> A
     parameters.api_keys = [api_key]
     parameters.cors_origins = ""
     parameters.ui = False
+    parameters.force_pure_content_parser = True
     parameters.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE
     parameters.verbosity = _WARNINGS
     return parameters
@@ -127,6 +134,14 @@ def require_device(backend: Backend) -> str:
             "Vulkan wheel",
         )
     return ", ".join(names)
+
+
+def whole_log(log: EngineLog, start: int) -> str:
+    """Return what a load that failed has logged; llama.cpp writes its log in a thread of its own."""
+    give_up = time.monotonic() + _LOG_PATIENCE
+    while _LAST_WORDS not in (words := log.tail(start)) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return words
 
 
 def load_error(log: str, error: Exception) -> EngineError:

@@ -98,7 +98,10 @@ class EngineProcess:
 
     def running(self) -> bool:
         """Whether the process can still answer; one that has ended is left for `kill` to reap."""
-        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
         return ended is None
 
     def peak_memory(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.words import Backend
 
 _UNKNOWN_ARCHITECTURE = re.compile(
-    r"does not recognize this architecture|unrecognized model|unrecognized configuration class"
-    r"|trust_remote_code|should have a `model_type` key",
+    r"does not recognize this architecture|unrecognized configuration class|trust_remote_code",
     re.IGNORECASE,
 )
 
@@ -74,6 +73,8 @@ def load_config(directory: Path) -> Any:
     """
     from transformers import AutoConfig
 
+    if not (directory / "config.json").is_file():
+        raise EngineError(Fault.LOAD, f"config.json: there is none in {directory}")
     try:
         return AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # transformers validates with errors of its own
@@ -119,7 +120,11 @@ def load_weights(cls: Any, directory: Path | None, **options: Any) -> Any:
     """
     try:
         model, info = cls.from_pretrained(
-            directory, output_loading_info=True, trust_remote_code=False, **options
+            directory,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are named; they are refused below
+            trust_remote_code=False,
+            **options,
         )
     except Exception as error:  # safetensors, torch and transformers each raise their own
         raise _explained(error, "the weights") from error
@@ -149,10 +154,17 @@ def eos_ids(model: Any) -> frozenset[int]:
     return frozenset(ids)
 
 
-def _names(keys: Iterable[Any]) -> str:
-    names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in keys)
+def _names(keys: Iterable[str | tuple[str, Sequence[int], Sequence[int]]]) -> str:
+    names = sorted(map(_name, keys))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _name(key: str | tuple[str, Sequence[int], Sequence[int]]) -> str:
+    if isinstance(key, str):
+        return key
+    name, stored, expected = key
+    return f"{name} (shape {list(stored)}, by the config {list(expected)})"
 
 
 def _explained(error: Exception, what: str) -> EngineError:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import gguf
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.model import Artifact
-from pytest_aprqa.words import Format
+from pytest_aprqa.engine.open import open_engine
+from pytest_aprqa.engine.protocol import Engine
+from pytest_aprqa.words import Backend, Format
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, FEED, CONTEXT = 64, 2, 4, 2, 16, 128, 256
 SPECIALS = ["<|end|>", "<|user|>", "<|assistant|>", "<|system|>"]
@@ -38,11 +44,10 @@ class Tiny:
     gguf: Path
 
     def artifact(self, kind: Format) -> Artifact:
-        path = self.gguf if kind is Format.GGUF else self.directory
-        return make_artifact(kind, path)
+        return artifact_at(kind, self.gguf if kind is Format.GGUF else self.directory)
 
 
-def make_artifact(kind: Format, path: Path) -> Artifact:
+def artifact_at(kind: Format, path: Path) -> Artifact:
     return Artifact(format=kind, path=path, files=(path,), digest="0" * 64, source="test")
 
 
@@ -203,3 +208,67 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         directory=write_safetensors(root / "hf", weights, tokenizer),
         gguf=write_gguf(root / "tiny.gguf", weights, tokenizer),
     )
+
+
+def _engine(artifact: Artifact, logs: Path) -> Iterator[Engine]:
+    engine = open_engine(artifact, Backend.CPU, log_dir=logs, threads=1)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def gguf_engine(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The tiny model in llama.cpp, for tests that leave it as they found it."""
+    yield from _engine(tiny.artifact(Format.GGUF), tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="session")
+def safetensors_engine(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The tiny model in transformers, for tests that leave it as they found it."""
+    yield from _engine(tiny.artifact(Format.SAFETENSORS), tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="session")
+def apr_engine(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The tiny model, converted to APR, in transformers."""
+    root = tmp_path_factory.mktemp("apr")
+    artifact = convert(tiny.artifact(Format.SAFETENSORS), Format.APR, root / "apr")
+    yield from _engine(artifact, root)
+
+
+@pytest.fixture(scope="session")
+def model_writers() -> SimpleNamespace:
+    """The writers of the tiny model, for tests that damage it."""
+    return SimpleNamespace(safetensors=write_safetensors, gguf=write_gguf)
+
+
+@pytest.fixture(scope="session")
+def make_artifact() -> Callable[[Format, Path], Artifact]:
+    return artifact_at
+
+
+@pytest.fixture
+def tiny_gguf(tiny: Tiny) -> Path:
+    return tiny.gguf
+
+
+@pytest.fixture
+def fresh_engine(tiny: Tiny, tmp_path: Path) -> Iterator[Engine]:
+    """An engine of its own, for tests that harm it."""
+    yield from _engine(tiny.artifact(Format.GGUF), tmp_path)
+
+
+@pytest.fixture
+def engine_processes() -> Callable[[], list[psutil.Process]]:
+    """Return a function that lists the engine processes this process has started since now."""
+    me = psutil.Process()
+    before = {process.pid for process in me.children()}
+
+    def started() -> list[psutil.Process]:
+        return [
+            process
+            for process in me.children(recursive=True)
+            if process.pid not in before and process.status() != psutil.STATUS_ZOMBIE
+        ]
+
+    return started
