@@ -38,7 +38,7 @@ activations. 5 and 3 bits: twice what llama.cpp publishes for LLaMA-3-8B, the ra
 models at 4 bits. 1 bit: extrapolated.
 """
 
-LEGACY_KL = {"4_0": 1.4e-1, "4_1": 1.4e-1, "5_0": 1.0e-1, "5_1": 1.0e-1}
+LEGACY_KL = {(4, "0"): 1.4e-1, (4, "1"): 1.4e-1, (5, "0"): 1.0e-1, (5, "1"): 1.0e-1}
 """The older block types, which cost more than K types of the same width.
 
 4 bits: twice the 0.072 nats that llama.cpp publishes for LLaMA-3-8B and Q4_0. 5 bits: Q5_0 and
@@ -132,7 +132,8 @@ def budget_for(
 
     Args:
         reference_dtype: what the reference's engine computes in ("float32", "bfloat16").
-        artifact_dtype: what the artifact's weights are stored in ("F16", "Q8_0", "Q4_K_M").
+        artifact_dtype: what the artifact's weights are stored in ("F16", "Q8_0", "Q4_K_M"), also
+            when its engine computes in another.
         same_weights: the reference was made from this very artifact, so only arithmetic differs.
         reference_noise: mean KL of the reference against itself in another dtype or batch, nats;
             it replaces the table where it is greater.
@@ -169,29 +170,37 @@ def budget_for(
 
 def _arithmetic(dtype: str) -> str:
     """Return the type of the activations an engine computes with, given the dtype of a model."""
-    known = _FLOATS.get(dtype.lower())
-    if known is None:
-        _bits(dtype)
-        return "int8"
-    return known
+    kind = _parse(dtype)
+    return kind if isinstance(kind, str) else "int8"
 
 
 def _weights_kl(dtype: str) -> float:
-    name = dtype.upper()
-    if dtype.lower() in _FLOATS:
-        return COMPUTE_KL[_FLOATS[dtype.lower()]]
-    return LEGACY_KL.get(name.rpartition("Q")[2], WEIGHTS_KL[_bits(dtype)])
+    kind = _parse(dtype)
+    if isinstance(kind, str):
+        return COMPUTE_KL[kind]
+    return LEGACY_KL.get(kind, WEIGHTS_KL[kind[0]])
 
 
 def _bits(dtype: str) -> int:
-    """Return bits per weight from a dtype's name; bfloat16 is as coarse as 8 bits."""
-    known = _FLOATS.get(dtype.lower())
-    if known is not None:
-        return 8 if known == "bfloat16" else 16
-    match = re.search(r"(?:Q|FP|F|INT|I)_?([1-8])(?!\d)", dtype.upper())
+    """Return bits per weight; bfloat16 is as coarse as 8 bits."""
+    kind = _parse(dtype)
+    if isinstance(kind, str):
+        return 8 if kind == "bfloat16" else 16
+    return kind[0]
+
+
+def _parse(dtype: str) -> str | tuple[int, str]:
+    """Return the float type, or bits and variant of the quantisation, that a name speaks of.
+
+    Engines decorate names: llama.cpp says "all F32", "Q4_K - Medium" and "Q4_0 (guessed)".
+    """
+    for word in re.findall(r"\w+", dtype.lower()):
+        if word in _FLOATS:
+            return _FLOATS[word]
+    match = re.search(r"(?:Q|FP|INT)([1-8])(?!\d)(?:_([01])\b)?", dtype.upper())
     if match is None or int(match[1]) not in WEIGHTS_KL:
         raise ValueError(
             f"No fidelity budget is known for the dtype {dtype!r}; "
             "known are float types and quantisations of 1 to 8 bits such as Q8_0 or Q4_K_M."
         )
-    return int(match[1])
+    return int(match[1]), match[2] or ""

@@ -140,8 +140,8 @@ def measure(
         top1_interval=_agreement_interval(untied, [len(r.logprobs) for r in reference]),
         perplexity_reference=_perplexity([s.logprobs for s in reference]),
         perplexity_artifact=_perplexity([s.logprobs for s in artifact]),
-        ratio=math.exp(float(np.concatenate(loss).mean())),
-        ratio_interval=Interval(math.exp(log_ratio.low), math.exp(log_ratio.high)),
+        ratio=_exp(float(np.concatenate(loss).mean())),
+        ratio_interval=Interval(_exp(log_ratio.low), _exp(log_ratio.high)),
         first_change=changes[0] if changes else None,
         first_untied=untied[0] if untied else None,
     )
@@ -179,6 +179,12 @@ def judge_fidelity(
     )
     if not compared["tokens"]:
         return inconclusive("No position was scored.", compared=compared, expected=expected)
+    if not all(all(side.top_ids) for scores in (reference, artifact) for side in scores):
+        return inconclusive(
+            "An engine gives no log-probabilities but those of the scored tokens.",
+            Attribution.ENGINE,
+            expected=expected,
+        )
     for scores, name, owner in (
         (reference, "reference", Attribution.MODEL),
         (artifact, "artifact", attribution),
@@ -260,7 +266,12 @@ def _agreement_interval(untied: Sequence[TopChange], lengths: Sequence[int]) -> 
 
 def _perplexity(logprobs: Sequence[Sequence[float]]) -> float:
     values: Floats = np.concatenate([np.asarray(s, dtype=np.float64) for s in logprobs])
-    return math.exp(-float(values.mean()))
+    return _exp(-float(values.mean()))
+
+
+def _exp(nats: float) -> float:
+    """Return e to that power, at most about 1e304: evidence keeps numbers finite."""
+    return math.exp(min(nats, 700.0))
 
 
 def _negated(interval: Interval) -> Interval:

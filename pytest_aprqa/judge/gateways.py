@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pytest_aprqa.judge.garbage import inspect_text
+from pytest_aprqa.judge.garbage import ERROR_RATES, inspect_text
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
-from pytest_aprqa.judge.statistics import rate_exceeds
+from pytest_aprqa.judge.statistics import rate_exceeds, upper_bound
 from pytest_aprqa.observation import FileReport, FinishReason, Generation
 from pytest_aprqa.words import Attribution
-
-FALSE_ALARM_RATE = 0.005
-"""Upper bound of the share of sound outputs that the garbage detector calls garbage."""
 
 GARBAGE_ALPHA = 0.01
 """Probability that G4 falsifies a sound model: one sound model in a hundred, at most."""
@@ -117,7 +114,7 @@ def judge_g3(
 def judge_g4(
     generations: Sequence[Generation],
     *,
-    false_alarm_rate: float = FALSE_ALARM_RATE,
+    false_alarm_rate: float | None = None,
     reference: Sequence[Generation] = (),
     alpha: float = GARBAGE_ALPHA,
 ) -> Judgement:
@@ -126,16 +123,19 @@ def judge_g4(
     Falsified when all outputs are garbage, however few, or when that many detections among that
     many sound outputs would have a probability of at most `alpha` (exact binomial tail). With a
     false-alarm rate of 0.005 one detection of 2 falsifies and one of 3 does not; two of up to
-    30 do. What the rule lets through still fails in the scenarios' own checks.
+    30 do. What the rule lets through is garbage in the scenarios' own checks all the same.
 
     Args:
         generations: one per distinct prompt, since repeats of a prompt are not independent.
             Refused requests are left out: they have no text.
-        false_alarm_rate: how often the detector calls a sound output garbage, upper bound.
+        false_alarm_rate: how often the detector calls a sound output garbage; by default the
+            upper 95 % bound of what was measured of it.
         reference: the reference's answers to the same prompts; when they are garbage too, the
             fault is the model's and not the conversion's.
         alpha: probability of falsifying a sound model.
     """
+    if false_alarm_rate is None:
+        false_alarm_rate = upper_bound(ERROR_RATES.false_alarms, ERROR_RATES.sound)
     total, reasons = _garbage(generations)
     compared = {"outputs": total}
     if not total:
@@ -157,7 +157,7 @@ def judge_g4(
         f"{count} of {total} outputs are garbage, for instance: {reasons[0]}",
         Attribution.MODEL if reference_fails else Attribution.CONVERSION,
         compared,
-        expected=f"no more garbage than a false-alarm rate of {false_alarm_rate:g} explains",
+        expected=f"no more garbage than a false-alarm rate of {false_alarm_rate:.2g} explains",
         metrics=metrics,
     )
 

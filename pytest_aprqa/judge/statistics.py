@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -162,14 +162,7 @@ class Sprt:
 
     def observe(self, passed: bool) -> Sprt:
         """Return the test with one more item seen."""
-        return Sprt(
-            self.bad,
-            self.good,
-            self.alpha,
-            self.beta,
-            self.passes + passed,
-            self.failures + (not passed),
-        )
+        return replace(self, passes=self.passes + passed, failures=self.failures + (not passed))
 
     @property
     def log_ratio(self) -> float:

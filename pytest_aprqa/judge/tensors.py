@@ -14,6 +14,7 @@ from pytest_aprqa.judge.rounding import ROW, TENSOR, least_error
 from pytest_aprqa.judge.statistics import Floats
 
 Array = npt.NDArray[np.float32]
+Values = npt.NDArray[np.floating]
 
 _CHUNK = 1 << 21
 """Elements looked at in one go: 8 MiB of float32 stay in a processor's cache."""
@@ -102,7 +103,9 @@ def compare_tensor(
         return TensorComparison(name, reference.shape, artifact.shape)
     if block > 0 and columns % block:
         block = ROW
-    whole = float(np.nanmax(np.abs(reference))) if block == TENSOR else 0.0
+    whole = (
+        float(np.abs(reference[np.isfinite(reference)]).max(initial=0)) if block == TENSOR else 0.0
+    )
     rows = _Rows.joined(
         [
             _compare_rows(r, a, step_bound, columns if block <= 0 else block, whole)
@@ -166,35 +169,37 @@ def _chunks(reference: Array, artifact: Array) -> Iterator[tuple[Array, Array]]:
 
 
 def _compare_rows(r: Array, a: Array, step_bound: float, block: int, whole: float) -> _Rows:
+    values: Values
+    difference: Values
     bad_r = bad_a = np.zeros(len(r))
-    difference = a - r
-    energy, error, along = _dots(r, difference)
+    # Infinities are found by what they make of the sums.
+    with np.errstate(invalid="ignore", over="ignore"):
+        values, difference = r, a - r
+        energy, error, along = _dots(values, difference)
     if not np.isfinite(energy.sum() + error.sum()):
         finite_r, finite_a = np.isfinite(r), np.isfinite(a)
         bad_r, bad_a = (~finite_r).sum(1, dtype=np.float64), (~finite_a).sum(1, dtype=np.float64)
-        r = np.where(finite_r, r, np.float32(0))
-        difference = np.where(finite_a, a, np.float32(0)) - r
-        energy, error, along = _dots(r.astype(np.float64), difference.astype(np.float64))
+        values = np.where(finite_r, r, 0).astype(np.float64)
+        difference = np.where(finite_a, a, 0).astype(np.float64) - values
+        energy, error, along = _dots(values, difference)
     if step_bound == 0:
         largest = np.zeros(len(r))
-        worst = np.where(error > 0, np.inf, 0.0)
+        worst = np.where(difference.any(1), np.inf, 0.0)
     else:
-        by_block = _largest(r, block)
+        by_block = _largest(values, block)
         allowed = step_bound * np.maximum(by_block, whole) + least_error(block)
         worst = (_largest(difference, block) / allowed).max(1)
         largest = by_block.max(1)
     return _Rows(energy, error, along, largest, worst, bad_r, bad_a)
 
 
-def _dots(
-    r: npt.NDArray[np.floating], difference: npt.NDArray[np.floating]
-) -> tuple[Floats, Floats, Floats]:
+def _dots(r: Values, difference: Values) -> tuple[Floats, Floats, Floats]:
     pairs = ((r, r), (difference, difference), (difference, r))
     energy, error, along = (np.einsum("ij,ij->i", x, y).astype(np.float64) for x, y in pairs)
     return energy, error, along
 
 
-def _largest(values: Array, block: int) -> Floats:
+def _largest(values: Values, block: int) -> Floats:
     """Return the largest magnitude of each block of each row."""
     if block == 1:
         return np.abs(values).astype(np.float64)
@@ -205,10 +210,10 @@ def _largest(values: Array, block: int) -> Floats:
 def _worst_gain(rows: _Rows, step_bound: float, block: int, columns: int) -> float:
     """Return how far a row's or the tensor's scale is off, in units of what rounding may do.
 
-    The gain of a row is <a, r> / <r, r>, here less 1. Let rho be the relative error that is left when the gain
-    is taken out. Rounding by least squares shrinks by rho^2; noise moves the gain by rho /
-    sqrt(columns), of which six are allowed; and when few elements carry the row, n of them at
-    the maximum, their errors do not average out: 2 * step / sqrt(n). The tensor's median gain may
+    The gain of a row is <a, r> / <r, r>, here less 1. Let rho be the relative error that is left
+    when the gain is taken out. Rounding by least squares shrinks by rho^2; noise moves the gain by
+    rho / sqrt(columns), of which six are allowed; and when few elements carry the row, n of them
+    at the maximum, their errors do not average out: 2 * step / sqrt(n). The tensor's median gain may
     be off by rho^2 + step / 2, since formats that clip one end shrink all rows alike; a row is
     therefore held against 0 or the median, whichever is nearer.
     """
@@ -227,6 +232,7 @@ def _worst_gain(rows: _Rows, step_bound: float, block: int, columns: int) -> flo
     return max(float(row.max()), tensor)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _hint(reference: Array, artifact: Array, cosines: Floats) -> str:
     """Recognise the usual ways of putting the right numbers in the wrong place."""
     if reference.ndim != 2:

@@ -94,7 +94,30 @@ def test_tie_margin_is_three_deviations_of_noise_with_that_kl() -> None:
     assert tie_margin(sigma**2 / 2) == pytest.approx(3 * math.sqrt(2) * sigma)
 
 
-@pytest.mark.parametrize("dtype", ["", "unknown", "I32", "Q9_0"])
+@pytest.mark.parametrize("dtype", ["", "unknown", "I32", "Q9_0", "float8_e4m3fn"])
 def test_a_dtype_of_which_nothing_is_known_is_refused_by_name(dtype: str) -> None:
     with pytest.raises(ValueError, match="No fidelity budget is known"):
         budget_for("float32", dtype)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("all F32", "float32"),
+        ("torch.bfloat16", "BF16"),
+        ("Q4_K - Medium", "Q4_K_M"),
+        ("Q4_0 (guessed)", "Q4_0"),
+        ("Q8_0", "q8_0"),
+        ("IQ4_XS - 4.25 bpw", "Q4_K"),
+        ("MXFP4 MoE", "Q4_K"),
+        ("TQ1_0 - 1.69 bpw ternary", "IQ1_S"),
+        ("APR_Q8", "Q8_0"),
+    ],
+)
+def test_names_are_understood_as_engines_write_them(said: str, meant: str) -> None:
+    assert budget_for("float32", said) == budget_for("float32", meant)
+
+
+def test_the_older_block_types_may_cost_more_than_k_types() -> None:
+    for older, k_type in (("Q4_0", "Q4_K_M"), ("Q5_1", "Q5_K_M")):
+        assert budget_for("float32", older).max_mean_kl > budget_for("float32", k_type).max_mean_kl

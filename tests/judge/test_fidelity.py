@@ -141,6 +141,20 @@ def test_scores_that_are_not_finite_are_a_finding(pair: Pair, bad: float, in_top
     assert judge_fidelity(sides, artifact, budget).attribution is Attribution.MODEL
 
 
+def test_an_engine_without_top_lists_leaves_nothing_to_judge(pair: Pair) -> None:
+    reference, artifact = pair(lambda x: x, sequences=1, tokens=3)
+    bare = replace(artifact[0], top_ids=((), (), ()), top_logprobs=((), (), ()))
+    judgement = judge_fidelity(reference, [bare], budget_for("float32", "F16"))
+    assert judgement.outcome is Outcome.INCONCLUSIVE
+    assert judgement.attribution is Attribution.ENGINE
+
+
+def test_losses_beyond_all_measure_stay_finite(pair: Pair) -> None:
+    found = judge_fidelity(*pair(lambda x: x * -1000), budget_for("float32", "F16"))
+    assert found.outcome is Outcome.FALSIFIED
+    assert all(map(math.isfinite, found.metrics.values()))
+
+
 def test_other_tokens_are_a_mistake_of_the_caller(pair: Pair) -> None:
     reference, artifact = pair(lambda x: x)
     budget = budget_for("float32", "F16")

@@ -136,6 +136,12 @@ def test_a_detector_that_errs_more_excuses_more(answer: Answer) -> None:
     assert judge_g4(all_garbage, false_alarm_rate=0.2).outcome is Outcome.FALSIFIED
 
 
+def test_the_detectors_measured_errors_are_what_excuses_by_default(answer: Answer) -> None:
+    sound = [answer(SOUND)] * 5
+    assert judge_g4([answer(GARBAGE), *sound]).outcome is Outcome.CORROBORATED
+    assert judge_g4([answer(GARBAGE)] * 2 + sound).outcome is Outcome.FALSIFIED
+
+
 def test_nothing_to_look_at_is_inconclusive() -> None:
     assert judge_g4([]).outcome is Outcome.INCONCLUSIVE
     assert judge_g4([REFUSED]).outcome is Outcome.INCONCLUSIVE

@@ -150,11 +150,26 @@ def test_numbers_that_are_not_finite_are_counted_on_either_side() -> None:
     assert "2 elements in the reference that are NaN" in compare(broken, SQUARE, "F16").fault
 
 
+@pytest.mark.parametrize("dtype", ["F32", "Q8_0", "APR_Q8"])
+def test_tensors_that_are_broken_on_both_sides_are_no_error_of_ours(dtype: str) -> None:
+    broken = np.full((4, 32), np.inf, np.float32)
+    broken[0] = np.nan
+    assert "128 elements in the reference" in compare(broken, broken, dtype).fault
+
+
+def test_numbers_near_the_largest_float_are_compared() -> None:
+    huge = np.full((4, 32), 3e38, np.float32)
+    assert compare(huge, huge, "F16").fault == ""
+    assert compare(huge, -huge, "F16").fault
+
+
 def test_a_step_of_zero_asks_for_equality() -> None:
     other = SQUARE.copy()
-    other[0, 0] = np.nextafter(other[0, 0], 1, dtype=np.float32)
+    other[0, 0] += np.spacing(other[0, 0])
     assert compare(SQUARE, SQUARE.copy(), "F32").fault == ""
     assert compare(SQUARE, other, "F32").fault
+    zero, almost = np.zeros((1, 4), np.float32), np.full((1, 4), 1e-40, np.float32)
+    assert compare(zero, almost, "F32").fault
 
 
 def test_a_scale_for_the_whole_tensor_may_lose_its_quiet_rows() -> None:
