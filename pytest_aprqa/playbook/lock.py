@@ -39,7 +39,7 @@ class Entry(BaseModel):
 
 
 class Lock(BaseModel):
-    """Entries by file name, so that two playbooks of one name cannot hide each other."""
+    """Entries by file name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,8 +61,14 @@ def lock_entry(loaded: LoadedPlaybook) -> Entry:
 
 
 def make_lock(playbooks: Iterable[LoadedPlaybook]) -> Lock:
-    """Return the lock of playbooks."""
-    return Lock(playbooks={loaded.path.name: lock_entry(loaded) for loaded in playbooks})
+    """Return the lock of playbooks. Raises PlaybookError when two have one file name."""
+    entries: dict[str, Entry] = {}
+    for loaded in playbooks:
+        if loaded.path.name in entries:
+            text = "another playbook of this file name is in the same lock; rename one"
+            raise playbook_error([Problem(text, (), loaded.path, None)])
+        entries[loaded.path.name] = lock_entry(loaded)
+    return Lock(playbooks=entries)
 
 
 def lock_text(lock: Lock) -> str:

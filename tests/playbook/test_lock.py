@@ -67,6 +67,12 @@ def test_an_unlocked_playbook_is_not_verified(load: Load) -> None:
     assert verify(other, lock) == ("other.playbook.yaml is not locked",)
 
 
+def test_two_playbooks_of_one_file_name_cannot_hide_each_other(load: Load) -> None:
+    one, two = load(BODY, "a/same.playbook.yaml"), load(BODY, "b/same.playbook.yaml")
+    with pytest.raises(PlaybookError, match=r"b/same.playbook.yaml: another playbook of this"):
+        make_lock([one, two])
+
+
 def test_the_text_does_not_depend_on_the_order_of_making(load: Load) -> None:
     one, two = load(BODY, "one.playbook.yaml"), load(BODY, "two.playbook.yaml")
     assert lock_text(make_lock([one, two])) == lock_text(make_lock([two, one]))
