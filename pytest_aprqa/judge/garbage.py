@@ -116,4 +116,4 @@ class ErrorRates:
 
 # Measured by the tests of this module: windows of 60-480 characters of the standard library and
 # of packages' licences and descriptions; 24-64 random pieces of a vocabulary, loops, shuffled bytes.
-ERROR_RATES = ErrorRates(sound=4_000, false_alarms=20, garbage=2_000, missed=60)
+ERROR_RATES = ErrorRates(sound=4_000, false_alarms=6, garbage=2_000, missed=51)

@@ -9,20 +9,19 @@ from collections import Counter
 
 LONGEST_UNIT = 160  # characters of a loop that are recognised
 _LOOP = re.compile(rf"(.{{1,{LONGEST_UNIT}}}?)\1{{3,}}", re.DOTALL)
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"\w+")
 
 # A loop is garbage when it is most of the text, or long in itself.
-LOOP_SHARE = 0.6
+LOOP_SHARE = 0.5
 LOOP_REPEATS = 4
 LOOP_CHARACTERS = 14
 SPACED_LOOP_CHARACTERS = 10
+SIGN_LOOP_CHARACTERS = 24  # of a loop without letters that is no rule and no figure
 LONG_LOOP_REPEATS = 8
 LONG_LOOP_CHARACTERS = 60
 # Figures and rules repeat in sound text ("0.3333333333", "-----"); these must fill it.
 PLAIN_SHARE = 0.9
 PLAIN_CHARACTERS = 40
-
-_FIGURES = frozenset("0123456789.,")
 
 FEW_CHARACTERS = 3  # different ones in a text of at least
 FEW_CHARACTERS_LENGTH = 16
@@ -34,7 +33,8 @@ BLANK_CHARACTERS = 24  # of white space, where
 BLANK_INK = 0.1  # or less of the text is anything else
 SIGNS_CHARACTERS = 24  # of punctuation that is no rule, where it is
 SIGNS_SHARE = 0.85  # or more of the text
-_RULES = "=-~_*+#|:./"
+_FIGURES = frozenset("0123456789.,")
+_RULES = "=-~_*+#^|:./"
 _SIGNS = frozenset(string.punctuation) - frozenset(_RULES)
 
 COMPRESSED_LENGTH = 400  # bytes of a text whose compression means something
@@ -76,12 +76,14 @@ def _loop(text: str, prompt: str) -> str | None:
 
 def _least_size(unit: str) -> int:
     """Return how long a loop must be: "hahahahaha" is a laugh, "ak ak ak ak ak ak" is none."""
+    if not any(map(str.isalpha, unit)):
+        return SIGN_LOOP_CHARACTERS
     return SPACED_LOOP_CHARACTERS if any(map(str.isspace, unit)) else LOOP_CHARACTERS
 
 
 def _is_plain(unit: str) -> bool:
-    """Whether a unit has no letters: figures, rules, dots."""
-    return not any(character.isalpha() for character in unit)
+    """Whether a unit is of figures or a rule."""
+    return set("".join(unit.split())) <= _FIGURES | frozenset(_RULES)
 
 
 def _few_characters(text: str) -> str | None:

@@ -65,6 +65,8 @@ def find_salad(text: str, logprobs: Sequence[float] | None = None) -> str | None
 
 def _glued(text: str) -> list[str]:
     """Return the joints of pieces that no word or name has, when there are too many for the text."""
+    if "://" in text:
+        return []  # addresses join words as they like
     joints = [match.group() for match in _JOINT.finditer(text)]
     if len(joints) < LEAST_JOINTS or len(joints) * WORDS_A_JOINT < len(text.split()):
         return []

@@ -195,6 +195,8 @@ WINDOWS = 4_000
 FALSE_ALARMS = 0.005
 SALADS_OF_A_KIND = 400
 MISSES = 0.05
+SCATTER = 12
+"""Texts by which a count may differ elsewhere: other packages and another standard library."""
 
 
 def sound_documents() -> Iterator[str]:
@@ -253,6 +255,8 @@ def test_false_alarms_on_sound_text_are_one_in_two_hundred_at_most() -> None:
     shown = [(report.reasons, window[:80]) for window, report in alarms[:30]]
     assert len(windows) >= 3_000
     assert len(alarms) / len(windows) <= FALSE_ALARMS, f"{len(alarms)} of {len(windows)}: {shown}"
+    assert len(windows) == ERROR_RATES.sound
+    assert abs(len(alarms) - ERROR_RATES.false_alarms) <= SCATTER, f"{shown}; publish the new count"
 
 
 def test_misses_on_broken_output_are_one_in_twenty_at_most() -> None:
@@ -264,14 +268,8 @@ def test_misses_on_broken_output_are_one_in_twenty_at_most() -> None:
         for kind, texts in made.items()
     }
     counts = {kind: f"{len(texts)} of {len(made[kind])}" for kind, texts in missed.items()}
-    total = sum(map(len, made.values()))
-    assert sum(map(len, missed.values())) / total <= MISSES, counts
+    total, wrong = sum(map(len, made.values())), sum(map(len, missed.values()))
+    assert wrong / total <= MISSES, counts
     assert all(len(texts) <= 0.15 * len(made[kind]) for kind, texts in missed.items()), counts
-
-
-def test_the_published_error_rates_are_counts_of_what_was_measured() -> None:
-    rates = ERROR_RATES
-    assert rates.sound >= 3_000
-    assert rates.garbage >= 5 * SALADS_OF_A_KIND
-    assert 0 < 1 - rates.specificity <= FALSE_ALARMS
-    assert 0 < 1 - rates.sensitivity <= MISSES
+    assert total == ERROR_RATES.garbage
+    assert abs(wrong - ERROR_RATES.missed) <= SCATTER, f"{counts}; publish the new count"
