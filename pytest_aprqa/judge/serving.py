@@ -67,9 +67,8 @@ def _stream_faults(text: str, streamed: str) -> list[str]:
     if position is None:
         return []
     window = slice(position, position + 20)
-    return [
-        f"streamed text differs from character {position}: {streamed[window]!r}, not {text[window]!r}"
-    ]
+    fault = f"{streamed[window]!r}, not {text[window]!r}"
+    return [f"streamed text differs from character {position}: {fault}"]
 
 
 def _usage_faults(

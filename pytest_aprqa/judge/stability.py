@@ -13,7 +13,7 @@ from pytest_aprqa.observation import FinishReason, Generation
 from pytest_aprqa.words import Attribution
 
 LONGEST_PERIOD = 64
-"""Tokens; a loop with a longer period is a paragraph told again, which short answers cannot show."""
+"""Tokens; a longer period is a paragraph told again, which answers of this length cannot show."""
 
 TIGHT_PERIOD = 4
 TIGHT_SHARE = 0.8
@@ -62,7 +62,13 @@ def judge_batch(
 def judge_cache(
     without: Generation, cached: Generation, *, noise_floor: float = SAME_WEIGHTS_TIE
 ) -> Judgement:
-    """Judge whether a prompt cache leaves the answer as it is, ties below `noise_floor` excepted."""
+    """Judge whether a prompt cache leaves the answer as it is.
+
+    Args:
+        without: the answer without a cache.
+        cached: the answer to the same request with one.
+        noise_floor: nats; differences below it are ties.
+    """
     return judge_same_answers(
         [without],
         [cached],

@@ -213,8 +213,8 @@ def _worst_gain(rows: _Rows, step_bound: float, block: int, columns: int) -> flo
     The gain of a row is <a, r> / <r, r>, here less 1. Let rho be the relative error that is left
     when the gain is taken out. Rounding by least squares shrinks by rho^2; noise moves the gain by
     rho / sqrt(columns), of which six are allowed; and when few elements carry the row, n of them
-    at the maximum, their errors do not average out: 2 * step / sqrt(n). The tensor's median gain may
-    be off by rho^2 + step / 2, since formats that clip one end shrink all rows alike; a row is
+    at the maximum, their errors do not average out: 2 * step / sqrt(n). The tensor's median gain
+    may be off by rho^2 + step / 2, since formats that clip one end shrink all rows alike; a row is
     therefore held against 0 or the median, whichever is nearer.
     """
     least = least_error(block)

@@ -91,6 +91,25 @@ def test_a_fault_on_one_backend_can_be_charged_to_the_engine(pair: Pair) -> None
     assert judgement.attribution is Attribution.ENGINE
 
 
+@pytest.mark.parametrize(
+    ("share", "outcome"), [(0.3, Outcome.CORROBORATED), (4.0, Outcome.FALSIFIED)]
+)
+def test_192_tokens_decide_reliably_on_either_side_of_the_budget(
+    scores_of: ScoresOf, share: float, outcome: Outcome
+) -> None:
+    budget = budget_for("float32", "Q8_0")
+    outcomes = []
+    for seed in range(25):
+        logits = text(seed, 192)
+        reference = scores_of(logits)
+        unit = measure([reference], [scores_of(noisy(logits, 0.1, seed), reference.token_ids)]).kl
+        # KL grows with the square of the noise.
+        sigma = 0.1 * math.sqrt(share * budget.max_mean_kl / unit)
+        artifact = scores_of(noisy(logits, sigma, seed + 1000), reference.token_ids)
+        outcomes.append(judge_fidelity([reference], [artifact], budget).outcome)
+    assert outcomes.count(outcome) >= 24
+
+
 def test_few_tokens_decide_nothing_about_a_sound_artifact(pair: Pair) -> None:
     scores = pair(lambda x: noisy(x, 0.05), sequences=1, tokens=12)
     judgement = judge_fidelity(*scores, budget_for("float32", "Q8_0"))
