@@ -87,35 +87,38 @@ class _Answer:
     def last_step(self) -> Stated | None:
         """Return what a sum of the question's value is said to make."""
         stated: Stated | None = None
-        position = 0
-        while position < len(self.tokens):
-            found = self._read(position)
-            if found is None or not found[0].operators:
-                position += 1
-                continue
-            makes, position = self._what_it_makes(found[1])
-            if makes and found[0].value == self.question.value:
+        for position, after in self._numbers_and_sums():
+            expression = self._expression(position)
+            makes, _ = self._what_it_makes(after)
+            if makes and expression.operators and expression.value == self.question.value:
                 stated = makes
         return stated
 
     def only_number(self) -> Stated | None:
         """Return the one number that is in the answer apart from sums and the question's own."""
-        numbers: list[Stated] = []
+        numbers = [
+            self._stated(self._expression(position), position, after)
+            for position, after in self._numbers_and_sums()
+            if not self._expression(position).operators and not self._denied(position, after)
+        ]
+        new = [n for n in numbers if n.value not in self.question.operands] or numbers
+        return new[0] if len({n.value for n in new}) == 1 else None
+
+    def _numbers_and_sums(self) -> Iterator[tuple[int, int]]:
+        """Yield where numbers and sums begin and end; what a sum makes is passed over."""
         position = 0
         while position < len(self.tokens):
-            found = self._read(position)
-            if found is None:
+            if (found := self._read(position)) is None:
                 position += 1
                 continue
             expression, after = found
-            if expression.operators:
-                _, position = self._what_it_makes(after)
-                continue
-            if not self._denied(position, after):
-                numbers.append(self._stated(expression, position, after))
-            position = after
-        new = [n for n in numbers if n.value not in self.question.operands] or numbers
-        return new[0] if len({n.value for n in new}) == 1 else None
+            yield position, after
+            position = self._what_it_makes(after)[1] if expression.operators else after
+
+    def _expression(self, position: int) -> Expression:
+        found = self._read(position)
+        assert found is not None
+        return found[0]
 
     def _at_the_beginning(self) -> Stated | None:
         """Return a value the answer opens with, if nothing is computed with it."""
@@ -131,8 +134,9 @@ class _Answer:
         if self._denied(start, after) or self._text(after) in ("=", "is", "and", ":"):
             return None
         in_words = self.tokens[after - 1].decimals is None
-        if in_words and self._text(after).isalpha():
-            return None  # "One can see", "Two numbers"
+        operand = expression.value in self.question.operands
+        if (in_words or operand) and self._text(after).isalpha():
+            return None  # "One can see", "15 take away 7"
         return self._or_hedged(self._stated(expression, start, after), after)
 
     def _what_it_makes(self, after: int) -> tuple[Stated | None, int]:
