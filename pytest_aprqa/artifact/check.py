@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pytest_aprqa.artifact.check_reference import check_reference
 from pytest_aprqa.artifact.check_tensors import check_tensors
 from pytest_aprqa.artifact.check_tokenizer import check_tokenizer
 from pytest_aprqa.artifact.config import RULE, ModelConfig, read_hf_config
@@ -30,12 +31,16 @@ _EXPECTED = {
 }
 
 
-def check_artifact(artifact: Artifact, model: ModelSpec | None = None) -> FileReport:
+def check_artifact(
+    artifact: Artifact, model: ModelSpec | None = None, reference: Artifact | None = None
+) -> FileReport:
     """Check everything about an artifact's files that can be known without running it.
 
     Args:
         artifact: to check.
         model: what the playbook expects of it.
+        reference: SafeTensors whose configuration and tokenizer it must have; None to check it
+            by itself.
 
     Returns:
         Findings, errors first; a file that is bad in any way is a finding.
@@ -46,7 +51,10 @@ def check_artifact(artifact: Artifact, model: ModelSpec | None = None) -> FileRe
     """
     structure = check_structure(artifact)
     try:
-        return merged((structure, _check_model(artifact, model)))
+        reports = [structure, _check_model(artifact, model)]
+        if reference is not None and reference != artifact:
+            reports.append(check_reference(artifact, reference))
+        return merged(reports)
     except ArtifactError as error:
         if error.fault is ArtifactFault.UNSUPPORTED and structure.errors:
             return structure

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import numpy as np
-
 from pytest_aprqa.artifact.config import RULE, ModelConfig
-from pytest_aprqa.artifact.contents import unexpected_tensors
+from pytest_aprqa.artifact.contents import (
+    MISSING_RULE,
+    SHAPE_RULE,
+    TIED_RULE,
+    false_tie,
+    unexpected_tensors,
+)
 from pytest_aprqa.artifact.names import (
     Naming,
     TensorSlot,
@@ -20,11 +24,8 @@ from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.words import Format
 
-MISSING_RULE = "G0-MISSING-TENSOR"
 UNEXPECTED_RULE = "G0-UNEXPECTED-TENSOR"
-SHAPE_RULE = "F-LAYOUT-CONTRACT-001"
 HEAD_RULE = "F-LAYOUT-CONTRACT-002"
-TIED_RULE = "F-LAYOUT-CONTRACT-003"
 
 _LAYER = re.compile(r"\.(\d+)\.")
 _SHOWN = 5  # findings of one kind that are listed before the rest is counted
@@ -42,7 +43,7 @@ def check_tensors(file: TensorFile, config: ModelConfig) -> FileReport:
         *_shown(list(_missing(file, slots, naming))),
         *_shown(list(_shapes(file, slots, naming))),
         *_shown(list(_unexpected(file, slots, config))),
-        *_head(file, config, naming),
+        *_head(file, config),
     ]
     return FileReport(tuple(findings), {"required_tensors": len(slots)})
 
@@ -87,20 +88,18 @@ def _unexpected(
             yield Finding(UNEXPECTED_RULE, message, Severity.WARNING, name)
 
 
-def _head(file: TensorFile, config: ModelConfig, naming: Naming) -> Iterator[Finding]:
-    """Check a head that stands beside a tied embedding: it must be there in APR, and the same."""
+def _head(file: TensorFile, config: ModelConfig) -> Iterator[Finding]:
+    """Check the head of a tied model: in APR it must be there, and it must be the embedding."""
     pair = head_and_embedding(config.architecture)
-    if pair is None or not config.tied or naming is Naming.GGUF:
-        return
-    head, embedding = pair
-    if head not in file.tensors:
-        if file.format is Format.APR:
+    named = naming_of(file.tensors) is Naming.HF
+    if pair is not None and config.tied and file.format is Format.APR and named:
+        head, embedding = pair
+        if head not in file.tensors:
             message = f"{head!r} is missing; APR holds it even when it is tied to {embedding!r}"
             yield Finding(TIED_RULE, message, where=head)
-        return
-    if embedding in file.tensors and not np.array_equal(file.raw(head), file.raw(embedding)):
-        message = f"the embeddings are declared tied, but {head!r} differs from {embedding!r}"
-        yield Finding(TIED_RULE, message, where=head)
+    contradiction = false_tie(file, config)
+    if contradiction:
+        yield Finding(TIED_RULE, contradiction)
 
 
 def _shown(findings: list[Finding]) -> Iterator[Finding]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pytest_aprqa.artifact.config import ModelConfig, config_from_hf, read_hf_config
 from pytest_aprqa.artifact.config_apr import config_from_apr
@@ -32,6 +31,10 @@ from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer import Vocabulary, vocabulary_from_apr, vocabulary_from_gguf
 from pytest_aprqa.artifact.tokenizer_read import vocabulary_from_hf
 from pytest_aprqa.words import Format
+
+MISSING_RULE = "G0-MISSING-TENSOR"
+SHAPE_RULE = "F-LAYOUT-CONTRACT-001"
+TIED_RULE = "F-LAYOUT-CONTRACT-003"
 
 # Buffers old checkpoints carry along; every loader computes them itself.
 _BUFFERS = re.compile(r".*\.(rotary_emb\.inv_freq|attention\.masked_bias|attention\.bias)")
@@ -123,7 +126,9 @@ def _tensors(file: TensorFile, config: ModelConfig) -> Iterator[TensorSource]:
         )
     for slot in slots:
         yield _tensor(file, config, slot, naming)
-    _refuse_false_tie(file, config, naming)
+    contradiction = false_tie(file, config)
+    if contradiction:
+        raise ArtifactError(ArtifactFault.MALFORMED, contradiction, rule=TIED_RULE)
 
 
 def _tensor(
@@ -136,7 +141,7 @@ def _tensor(
             ArtifactFault.MALFORMED,
             f"{file.paths[0].name} has no tensor {name!r}, which a {config.model_type} model of "
             f"{config.num_layers} layers must have",
-            rule="G0-MISSING-TENSOR",
+            rule=MISSING_RULE,
             where=name,
         )
     if info.shape != slot.shape:
@@ -144,27 +149,23 @@ def _tensor(
             ArtifactFault.MALFORMED,
             f"tensor {name!r} has shape {list(info.shape)}, "
             f"by the configuration it must be {list(slot.shape)}",
-            rule="F-LAYOUT-CONTRACT-001",
+            rule=SHAPE_RULE,
             where=name,
         )
     stored = TensorSource(slot.hf, info.dtype, info.shape, partial(file.raw, name))
     return to_hf_layout(stored, slot.layout, config) if naming is Naming.GGUF else stored
 
 
-def _refuse_false_tie(file: TensorFile, config: ModelConfig, naming: Naming) -> None:
-    """Refuse a file whose head is called tied and yet differs from the embedding."""
+def false_tie(file: TensorFile, config: ModelConfig) -> str:
+    """Say how the head of a file contradicts its tied embedding; "" when it does not.
+
+    GGUF has no say in it: there a model is tied by having no head.
+    """
     pair = head_and_embedding(config.architecture)
-    if not config.tied or pair is None or naming is Naming.GGUF:
-        return
+    if not config.tied or pair is None or file.format is Format.GGUF:
+        return ""
     head, embedding = pair
-    if head in file.tensors and not _same_bytes(file.raw(head), file.raw(embedding)):
-        raise ArtifactError(
-            ArtifactFault.MALFORMED,
-            f"the embeddings are declared tied, but {head!r} differs from {embedding!r}",
-            rule="F-LAYOUT-CONTRACT-003",
-            where=head,
-        )
-
-
-def _same_bytes(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
-    return bool(np.array_equal(one, other))
+    both = head in file.tensors and embedding in file.tensors
+    if both and not np.array_equal(file.raw(head), file.raw(embedding)):
+        return f"the embeddings are declared tied, but {head!r} differs from {embedding!r}"
+    return ""
