@@ -19,6 +19,9 @@ SPACED_LOOP_CHARACTERS = 10
 SIGN_LOOP_CHARACTERS = 24  # of a loop without letters that is no rule and no figure
 LONG_LOOP_REPEATS = 8
 LONG_LOOP_CHARACTERS = 60
+# Greedy decoding of a sound small model goes round in whole clauses, too; only the long rule is
+# for those.
+CLAUSE_WORDS = 4
 # Figures and rules repeat in sound text ("0.3333333333", "-----"); these must fill it.
 PLAIN_SHARE = 0.9
 PLAIN_CHARACTERS = 40
@@ -65,7 +68,7 @@ def _loop(text: str, prompt: str) -> str | None:
         share = size / len("".join(text.split()))
         if _is_plain(unit):
             garbage = share >= PLAIN_SHARE and size >= PLAIN_CHARACTERS
-        elif share >= LOOP_SHARE:
+        elif share >= LOOP_SHARE and len(unit.split()) < CLAUSE_WORDS:
             garbage = repeats >= LOOP_REPEATS and size >= _least_size(unit)
         else:
             garbage = repeats >= LONG_LOOP_REPEATS and size >= LONG_LOOP_CHARACTERS

@@ -49,6 +49,7 @@ SOUND = {
     "poem": "Roses are red,\nViolets are blue,\nSugar is sweet,\nAnd so are you.",
     "refrain": "Row, row, row your boat,\nGently down the stream.\n"
     "Merrily, merrily, merrily, merrily,\nLife is but a dream.",
+    "clause of a greedy small model": "I was there to help them. " * 4 + "I was there to",
     "haiku": "Autumn moonlight—\na worm digs silently\ninto the chestnut.",
     "python": "def fibonacci(n):\n    if n < 2:\n        return n\n    return fibonacci(n - 1)",
     "rust": 'fn main() {\n    let v: Vec<i32> = (1..4).collect();\n    println!("{v:?}");\n}',
@@ -113,7 +114,7 @@ GARBAGE = {
     "part of a word": ("VILLEVILLEVILLEVILLE", GarbageKind.REPETITIVE),
     "short word": ("ak ak ak ak ak ak", GarbageKind.REPETITIVE),
     "endless article": ("the " * 24, GarbageKind.REPETITIVE),
-    "sentence": ("I think that is so. " * 6, GarbageKind.REPETITIVE),
+    "sentence": ("I think that is so. " * 9, GarbageKind.REPETITIVE),
     "loop at the end": ("Paris is the capital" + " of the" * 20, GarbageKind.REPETITIVE),
     "line": ("print(x)\n" * 12, GarbageKind.REPETITIVE),
     "two words": ("gap meat " + "meat gap gap meat gap meat meat " * 4, GarbageKind.REPETITIVE),
