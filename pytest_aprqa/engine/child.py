@@ -89,7 +89,12 @@ def _failure(error: Exception, *, loading: bool) -> dict[str, Any]:
     if not known:
         traceback.print_exception(error)
     fault = fault_of(error, otherwise=Fault.LOAD if loading else Fault.CRASH)
-    return {"fault": fault.fault, "message": fault.message, "fatal": loading or not known}
+    return {
+        "fault": fault.fault,
+        "message": fault.message,
+        "signal": fault.signal,
+        "fatal": loading or not known,
+    }
 
 
 def _die_with(parent: int, end: socket.socket) -> None:

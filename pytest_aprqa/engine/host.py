@@ -163,7 +163,9 @@ class HostedEngine:
             tail = self._log.tail()
             if reply["fatal"]:
                 self._kill()
-            raise EngineError(Fault(reply["fault"]), reply["message"], stderr=tail)
+            raise EngineError(
+                Fault(reply["fault"]), reply["message"], stderr=tail, signal=reply["signal"]
+            )
         try:
             return result.validate_python(reply["result"])
         except ValidationError as error:

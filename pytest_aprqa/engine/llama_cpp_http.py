@@ -8,6 +8,9 @@ from typing import Any
 
 from pytest_aprqa.engine.protocol import EngineError, Fault
 
+_TEMPLATE_SAYS = "Jinja Exception:"
+"""What a template raises comes with status 500, at the end of a picture of where it stands."""
+
 
 class RefusalError(Exception):
     """The server declined a request; the words are its own."""
@@ -65,4 +68,6 @@ def _answer(path: str, status: int, text: str) -> Any:
     words = answer["error"]["message"]
     if status == 400:
         raise RefusalError(words)
+    if _TEMPLATE_SAYS in words:
+        raise RefusalError(words.rpartition(_TEMPLATE_SAYS)[2].strip())
     raise EngineError(Fault.PROTOCOL, f"{path}: HTTP {status}: {words}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_aprqa.engine.devices import gpu_reason
 from pytest_aprqa.engine.open import open_engine
 from pytest_aprqa.engine.protocol import EngineError, Fault, Request
 from pytest_aprqa.observation import FinishReason
@@ -221,3 +222,11 @@ def test_a_template_in_a_gguf_may_decline_a_conversation_in_its_words(
     with pytest.raises(EngineError, match="no robots here"):
         engine.render(request.messages or (), LIMIT)
     engine.close()
+
+
+@pytest.mark.skipif(gpu_reason() is None, reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_no_fault_of_the_model(tiny, tmp_path: Path) -> None:
+    engine = open_engine(tiny.artifact(Format.GGUF), Backend.GPU, log_dir=tmp_path, threads=1)
+    with pytest.raises(EngineError, match="GPU") as caught:
+        engine.load(LIMIT)
+    assert caught.value.fault is Fault.ENVIRONMENT
