@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,10 +13,12 @@ from pytest_aprqa.playbook.load import PlaybookError
 from pytest_aprqa.plugin.markers import marker_names
 from pytest_aprqa.plugin.plans import plans_of
 from pytest_aprqa.plugin.stop import stop_signal
-from pytest_aprqa.run.check import not_run, run_check
-from pytest_aprqa.run.laboratory import Laboratory
+from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import Outcome
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.laboratory import Laboratory
 
 evidence_key = pytest.StashKey[Evidence]()
 
@@ -36,6 +38,8 @@ def playbook_check(request: pytest.FixtureRequest, aprqa_laboratory: Laboratory)
     if reason := stop.reason():
         evidence = not_run(item.check, Outcome.SKIPPED, reason)
     else:
+        from pytest_aprqa.run.check import run_check
+
         evidence = run_check(item.check, aprqa_laboratory)
         stop.consider(evidence)
     item.stash[evidence_key] = evidence

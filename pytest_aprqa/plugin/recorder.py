@@ -92,6 +92,8 @@ class Recorder:
                 continue
             terminal.section(f"certificate of {book.run.plan.model_id}")
             width = shutil.get_terminal_size().columns
+            for notice in book.notices:
+                terminal.write_line(notice, yellow=True)
             for line in book.summary(width, unicode=encoding.lower().startswith("utf")):
                 for span in line:
                     terminal.write(span.text, **span.style.markup)

@@ -11,7 +11,7 @@ from pytest_aprqa.registry.readme import has_table, sync_readme
 from pytest_aprqa.report.html import render_html
 from pytest_aprqa.report.markdown import render_markdown
 from pytest_aprqa.report.terminal import Line, Span, Style, summary
-from pytest_aprqa.run.check import not_run
+from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.run.planning import PlannedPlaybook, run_plan
 from pytest_aprqa.run.settings import Settings
@@ -109,6 +109,12 @@ class Book:
         if not self.is_complete:
             lines.append((Span(self._selection_note(), Style.WARN),))
         return lines
+
+    @property
+    def notices(self) -> list[str]:
+        """What the author of the playbook should know."""
+        plan = self.planned.plan
+        return [*map(str, plan.notices), *plan.shortfall]
 
     @property
     def evidence(self) -> Path:

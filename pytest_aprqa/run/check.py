@@ -19,6 +19,7 @@ from pytest_aprqa.run import (
     scenario,
     stability,
 )
+from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.run.faults import verdict_of
 from pytest_aprqa.run.observed import BlockedError, Observed
 from pytest_aprqa.verdict.evidence import Attempt, Evidence
@@ -48,26 +49,6 @@ def run_check(check: Check, laboratory: Laboratory) -> Evidence:
     if check.kind is CheckKind.GATEWAY:
         laboratory.remember_gateway(check, evidence)
     return evidence
-
-
-def not_run(
-    check: Check, outcome: Outcome, reason: str, attribution: Attribution | None = None
-) -> Evidence:
-    """Return the record of a check that was not carried out."""
-    return Evidence(
-        check=check.name,
-        gate_id=check.gate_id,
-        kind=check.kind,
-        category=check.category,
-        subject=check.subject,
-        format=check.cell.format,
-        backend=check.cell.backend,
-        modality=check.cell.modality,
-        outcome=outcome,
-        reason=reason,
-        attribution=attribution,
-        prompt=check.scenario.prompt if check.scenario else None,
-    )
 
 
 def _run(check: Check, laboratory: Laboratory) -> Evidence:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from pytest_aprqa.artifact.stored_dtype import stored_dtype
+from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.judge.budget import Budget, budget_for
 from pytest_aprqa.judge.kl import information
@@ -28,12 +30,14 @@ class Pair:
     """The engines of the reference and of the artifact that a check is about.
 
     Attributes:
+        stored_dtype: of most of the artifact's weights.
         same_weights: the reference was made from this very artifact, so only arithmetic differs.
         timeout: seconds either may take.
     """
 
     reference: Engine
     artifact: Engine
+    stored_dtype: DType
     same_weights: bool
     timeout: float
 
@@ -52,7 +56,7 @@ class Pair:
         told = [float(information(scores).mean()) for scores in ours if scores.logprobs]
         budget = budget_for(
             self.reference.load(self.timeout).dtype,
-            self.artifact.load(self.timeout).dtype,
+            self.stored_dtype,
             same_weights=self.same_weights,
             information=sum(told) / len(told) if told else None,
         )
@@ -71,6 +75,7 @@ def pair_of(check: Check, laboratory: Laboratory) -> Pair:
     return Pair(
         laboratory.engine(Cell(REFERENCE, Backend.CPU)),
         laboratory.engine(cell),
+        stored_dtype(artifact),
         same_weights=reference.converted_from == artifact.digest,
         timeout=laboratory.timeout(check) * LOAD_TIMEOUT_FACTOR,
     )

@@ -49,6 +49,8 @@ def _integrity(check: Check, laboratory: Laboratory) -> Observed:
 
 def _artifact_record(artifact: Artifact, laboratory: Laboratory) -> dict[str, Any]:
     return {
+        "name": artifact.path.name,
+        "bytes": sum(path.stat().st_size for path in artifact.files),
         "digest": artifact.digest,
         "files": {path.name: laboratory.workshop.digests.sha256(path) for path in artifact.files},
         "expected": dict(artifact.expected_sha256),

@@ -22,6 +22,7 @@ from pytest_aprqa.run.observed import BlockedError
 from pytest_aprqa.run.planning import EVIDENCE, JOURNAL
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.gateways import settled
 from pytest_aprqa.verdict.record import RecordError, Run
 from pytest_aprqa.verdict.run_file import read_run
 from pytest_aprqa.words import Backend, Cell, Format, Gateway, Outcome
@@ -110,7 +111,7 @@ class Laboratory:
         """Raise BlockedError unless every gateway holds for a cell."""
         for gateway in needs:
             evidence = self.gateway(gateway, cell)
-            if evidence is None or evidence.outcome is Outcome.CORROBORATED:
+            if evidence is None or settled(evidence) is Outcome.CORROBORATED:
                 continue
             if evidence.outcome is Outcome.SKIPPED or _is_nowhere(evidence):
                 raise BlockedError(evidence.reason)

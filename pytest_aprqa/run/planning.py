@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pytest_aprqa.judge.oracles import validate_config
 from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
 from pytest_aprqa.playbook.plan import Plan, make_plan
 from pytest_aprqa.run.settings import Settings
@@ -46,7 +47,7 @@ def plan_playbook(path: Path, settings: Settings) -> PlannedPlaybook:
 
     Regression checks stay in the plan only when there is an earlier certificate to compare with.
     """
-    loaded = load_playbook(path)
+    loaded = load_playbook(path, check_oracle=validate_config)
     plan = make_plan(loaded, tier=settings.tier, no_gpu=settings.no_gpu)
     output = settings.certifications / model_directory(plan.model.hf_repo)
     if not (output / EVIDENCE).is_file():

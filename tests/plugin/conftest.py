@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import pytest_aprqa.plugin.recorder  # noqa: F401  # C extensions load once a process, and pytester forgets modules
+
 PLAYBOOK = """\
 name: tiny
 version: "1.0.0"
@@ -31,6 +33,8 @@ class Session:
         self.pytester = pytester
         self.path: Path = pytester.path
         pytester.makeini("[pytest]\nfilterwarnings = error\n")
+
+    playbook = PLAYBOOK
 
     def write(self, text: str = PLAYBOOK, name: str = "tiny") -> Path:
         """Write a playbook and return its path."""
