@@ -20,16 +20,14 @@ class Layout(StrEnum):
 
     SAME: not at all. ROPE_HEADS, ROPE_KV_HEADS: rows of each head interleaved, because llama.cpp
     rotates adjacent pairs where transformers rotates halves. QKV_BY_HEAD: the fused projection
-    lies head by head in Hugging Face, all q then all k then all v in GGUF. QKV_BY_GROUP: the
-    same with one k and one v per group of q heads. PLUS_ONE: GGUF stores the norm weight that is
-    multiplied, Hugging Face stores it less one.
+    lies head by head in Hugging Face, all q then all k then all v in GGUF. PLUS_ONE: GGUF stores
+    the norm weight that is multiplied, Hugging Face stores it less one.
     """
 
     SAME = "same"
     ROPE_HEADS = "rope_heads"
     ROPE_KV_HEADS = "rope_kv_heads"
     QKV_BY_HEAD = "qkv_by_head"
-    QKV_BY_GROUP = "qkv_by_group"
     PLUS_ONE = "plus_one"
 
 

@@ -136,6 +136,11 @@ class ModelConfig:
             for layer in range(self.num_layers)
         ]
 
+    @property
+    def no_rope_layers(self) -> list[int]:
+        """SmolLM3: 0 for a layer without rotary embedding, every fourth, else 1."""
+        return [int((layer + 1) % 4 != 0) for layer in range(self.num_layers)]
+
 
 def read_hf_config(directory: Path) -> dict[str, Any]:
     """Return config.json of a directory.

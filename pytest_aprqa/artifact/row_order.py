@@ -31,10 +31,6 @@ def gguf_rows(layout: Layout, config: ModelConfig) -> npt.NDArray[np.intp] | Non
     if layout is Layout.QKV_BY_HEAD:
         rows = np.arange(3 * heads * width).reshape(heads, 3, width)
         return rows.swapaxes(0, 1).reshape(-1)
-    if layout is Layout.QKV_BY_GROUP:
-        rows = np.arange(config.qkv_size).reshape(groups, heads // groups + 2, width)
-        parts = (rows[:, :-2], rows[:, -2], rows[:, -1])
-        return np.concatenate([part.reshape(-1) for part in parts])
     return None
 
 

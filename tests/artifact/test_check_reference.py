@@ -20,7 +20,7 @@ from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.words import Format
 
 NAMES = ("llama", "llama3-rope", "mistral", "granite", "qwen2-yarn", "qwen3", "gemma2", "gemma3")
-NAMES = (*NAMES, "phi3", "phi3-longrope", "gpt-neox", "starcoder2")
+NAMES = (*NAMES, "phi3", "phi3-longrope", "gpt-neox", "smollm3", "olmo2", "stablelm", "starcoder2")
 
 
 @pytest.fixture

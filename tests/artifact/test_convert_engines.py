@@ -34,6 +34,10 @@ NAMES = (
     "phi3",
     "phi3-longrope",
     "gpt-neox",
+    "llama-linear",
+    "smollm3",
+    "olmo2",
+    "stablelm",
     "starcoder2",
 )
 # (1 + w) - 1 in float32 does not give w back, bit by bit.

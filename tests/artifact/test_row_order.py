@@ -47,21 +47,13 @@ def test_a_fused_projection_by_head_becomes_all_q_then_all_k_then_all_v() -> Non
     assert rows.tolist() == [0, 3, 1, 4, 2, 5]
 
 
-def test_a_fused_projection_by_group_becomes_all_q_then_all_k_then_all_v() -> None:
-    rows = gguf_rows(Layout.QKV_BY_GROUP, shape_of(heads=4, groups=2, width=1))
-    assert rows is not None
-    assert rows.tolist() == [0, 1, 4, 5, 2, 6, 3, 7]
-
-
 @pytest.mark.parametrize("layout", [Layout.SAME, Layout.PLUS_ONE])
 def test_other_layouts_move_no_row(layout: Layout) -> None:
     assert gguf_rows(layout, shape_of(2, 1, 4)) is None
 
 
 @given(
-    layout=st.sampled_from(
-        [Layout.ROPE_HEADS, Layout.ROPE_KV_HEADS, Layout.QKV_BY_HEAD, Layout.QKV_BY_GROUP]
-    ),
+    layout=st.sampled_from([Layout.ROPE_HEADS, Layout.ROPE_KV_HEADS, Layout.QKV_BY_HEAD]),
     groups=st.integers(1, 4),
     per_group=st.integers(1, 3),
     half=st.integers(1, 4),

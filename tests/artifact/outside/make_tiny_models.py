@@ -88,6 +88,13 @@ MODELS = {
         },
     ),
     "gpt-neox": (tf.GPTNeoXConfig, {"num_key_value_heads": None}),
+    "llama-linear": (
+        tf.LlamaConfig,
+        {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e5, "factor": 4.0}},
+    ),
+    "smollm3": (tf.SmolLM3Config, {"num_hidden_layers": 4}),
+    "olmo2": (tf.Olmo2Config, {}),
+    "stablelm": (tf.StableLmConfig, {"use_qkv_bias": True}),
     "starcoder2": (tf.Starcoder2Config, {}),
 }
 
