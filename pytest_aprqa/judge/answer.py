@@ -107,8 +107,9 @@ def _attribute(scenario: Scenario, reference: Generation | None) -> Attribution:
 
 
 def _garbage(scenario: Scenario, generation: Generation) -> str:
-    prompt = generation.rendered_prompt or scenario.prompt
-    report = inspect_text(generation.text, finish=generation.finish, prompt=prompt)
+    # Not the rendered prompt: the template's own markers in the answer are a leak.
+    asked = [scenario.system or "", *(turn.content for turn in scenario.history), scenario.prompt]
+    report = inspect_text(generation.text, finish=generation.finish, prompt="\n".join(asked))
     return "; ".join(report.reasons)
 
 

@@ -35,9 +35,9 @@ LEAST_WORDS, LEAST_CHARACTERS = 4, 60  # either will do
 
 # "localENTS", "ECONDSget", "olumbia+lsi", "deem\\admin"; not "macOS", "HTTPServer", "a+b", "C:\\Users".
 _JOINT = re.compile(
-    r"[a-z]{4,}[A-Z]{3,}(?![A-Za-z])"
-    r"|(?<![A-Za-z])[A-Z]{7,}[a-z]{2,}"
-    r"|(?<![A-Za-z:\\])[A-Za-z]{4,}[+^~\\][a-z]{3,}(?![A-Za-z]*[\\=])"
+    r"(?<![a-z])[a-z]{4,30}[A-Z]{3,30}(?![A-Za-z])"
+    r"|(?<![A-Za-z])[A-Z]{7,30}[a-z]{2}"
+    r"|(?<![A-Za-z:\\])[A-Za-z]{4,30}[+^~\\][a-z]{3}(?![A-Za-z]{0,30}[\\=])"
 )
 LEAST_JOINTS = 2
 WORDS_A_JOINT = 4

@@ -147,6 +147,13 @@ def test_garbage_is_looked_for_before_any_oracle_is_asked() -> None:
     assert "<|im_end|>" in judgement.reason
 
 
+def test_the_templates_own_markers_are_a_leak_and_the_users_are_not() -> None:
+    rendered = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    answer = Generation("Hello.<|im_end|>", FinishReason.STOP, rendered_prompt=rendered)
+    assert judge("Hi", answer).outcome is Outcome.FALSIFIED
+    assert judge("What is <|im_end|> for?", answer).outcome is Outcome.CORROBORATED
+
+
 @pytest.mark.parametrize(
     ("reference", "attribution"),
     [

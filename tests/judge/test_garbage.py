@@ -207,13 +207,11 @@ def sound_documents() -> Iterator[str]:
         name = path.relative_to(root).as_posix()
         if "site-packages" not in name and zlib.crc32(name.encode()) % 2:
             yield path.read_text(encoding="utf-8", errors="ignore")
-    for distribution in distributions():
-        for file in distribution.files or ():
-            path = Path(str(file.locate()))
-            named = path.stem.upper()
-            code = path.suffix in (".py", ".pyc", ".pyi")
-            if not code and named.startswith(("LICENSE", "README", "METADATA")) and path.is_file():
-                yield path.read_text(encoding="utf-8", errors="ignore")
+    for distribution in distributions():  # the description in METADATA is the README
+        licences = distribution.metadata.get_all("License-File") or []
+        for name in ["METADATA", *(f"licenses/{licence}" for licence in licences)]:
+            if text := distribution.read_text(name):
+                yield text
 
 
 def sound_windows(chance: random.Random) -> list[str]:
