@@ -23,6 +23,8 @@ from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
 from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
 from pytest_aprqa.playbook.check import Message
 
+_ANY_SLOT = -1
+
 _FINISH = {"eos": FinishReason.STOP, "word": FinishReason.STOP, "limit": FinishReason.LENGTH}
 
 
@@ -161,7 +163,7 @@ class LlamaCppDriver:
             if len(prompts) == 1:
                 answers = [self._http.post("/completion", body)]
             else:
-                body = {**body, "prompt": [prompt.ids for prompt in prompts]}
+                body |= {"prompt": [prompt.ids for prompt in prompts], "id_slot": _ANY_SLOT}
                 answers = self._http.post("/completion", body)
         except RefusalError as error:
             return [first.refused(str(error))]
