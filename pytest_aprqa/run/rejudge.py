@@ -187,7 +187,8 @@ def rejudge_run(run: Run, checks: Mapping[str, Check]) -> Iterator[Rejudged]:
 
 def _may_be_silent(record: Evidence) -> bool:
     """Whether no answer can be right: an edge case that the engine declined."""
-    return record.observation.get("generation", {}).get("finish") == FinishReason.REFUSED
+    kept = record.observation.get("generation", {})
+    return bool(kept.get("finish") == FinishReason.REFUSED)
 
 
 def _judged_again(

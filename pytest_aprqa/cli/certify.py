@@ -1,0 +1,296 @@
+"""`run` and `certify`: pytest on playbooks, with the same items and the same evidence."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.cli.options import (
+    CERTIFICATIONS,
+    PLAYBOOKS,
+    REGISTRY,
+    AprBinary,
+    DryRun,
+    FailFast,
+    ModelCache,
+    ModelPath,
+    NoGpu,
+    Offline,
+    Policy,
+    Registry,
+    Threads,
+    Timeout,
+    Workers,
+)
+from pytest_aprqa.cli.pytest_process import run_pytest
+from pytest_aprqa.cli.show import complain
+from pytest_aprqa.words import FailurePolicy, Tier
+
+if TYPE_CHECKING:
+    from pytest_aprqa.run.planning import PlannedPlaybook
+    from pytest_aprqa.run.settings import Settings
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": False}
+LOCK = "playbook.lock.yaml"
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Directory of models.csv and the evidence [default: certifications]"
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(context_settings=PASS_ON)(certify)
+    app.command(context_settings=PASS_ON)(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked of a run; the options of `run` and `certify`."""
+
+    tier: Tier | None = None
+    failure_policy: FailurePolicy | None = None
+    model_cache: Path | None = None
+    model_path: Path | None = None
+    apr_binary: str | None = None
+    workers: int = 1
+    timeout: int | None = None
+    threads: int | None = None
+    no_gpu: bool = False
+    offline: bool = False
+    dry_run: bool = False
+    output: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """Return the options as pytest takes them."""
+        seconds = None if self.timeout is None else self.timeout / 1000
+        named = {
+            "--aprqa-tier": self.tier,
+            "--aprqa-failure-policy": self.failure_policy,
+            "--aprqa-model-cache": self.model_cache,
+            "--aprqa-model-path": self.model_path,
+            "--aprqa-apr-binary": self.apr_binary,
+            "--aprqa-check-timeout": seconds,
+            "--aprqa-threads": self.threads,
+            "--aprqa-certifications": self.output,
+        }
+        flags = {
+            "--aprqa-no-gpu": self.no_gpu,
+            "--aprqa-offline": self.offline,
+            "--aprqa-plan": self.dry_run,
+        }
+        given = [f"{name}={value}" for name, value in named.items() if value is not None]
+        given += [name for name, wanted in flags.items() if wanted]
+        return [*given, *(["-n", str(self.workers)] if self.workers > 1 else [])]
+
+    def settings(self) -> Settings:
+        """Return what decides over the plan."""
+        from pytest_aprqa.run.settings import Settings
+
+        return Settings(
+            certifications=self.output or CERTIFICATIONS,
+            tier=self.tier,
+            no_gpu=self.no_gpu,
+        )
+
+
+def run(
+    context: typer.Context,
+    playbook: Annotated[Path, typer.Argument(help="A file NAME.playbook.yaml")],
+    tier: Annotated[
+        Tier | None, typer.Option("--tier", help="Instead of the tier of the playbook")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Directory of models.csv and the evidence [default: certifications]; "
+            "FILE.json: also write the evidence there",
+        ),
+    ] = None,
+    failure_policy: Policy = None,
+    fail_fast: FailFast = False,
+    model_cache: ModelCache = None,
+    model_path: ModelPath = None,
+    apr_binary: AprBinary = None,
+    workers: Workers = 1,
+    timeout: Timeout = None,
+    threads: Threads = None,
+    no_gpu: NoGpu = False,
+    offline: Offline = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Run one playbook. What follows `--` goes to pytest: `apr-qa run X -- -k arithmetic`."""
+    copy = output if output is not None and output.suffix == ".json" else None
+    request = Request(
+        tier=tier,
+        failure_policy=_policy(failure_policy, fail_fast),
+        model_cache=model_cache,
+        model_path=model_path,
+        apr_binary=apr_binary,
+        workers=workers,
+        timeout=timeout,
+        threads=threads,
+        no_gpu=no_gpu,
+        offline=offline,
+        dry_run=dry_run,
+        output=CERTIFICATIONS if copy else output,
+    )
+    planned = _planned(playbook, request)
+    code = run_pytest([str(playbook), *request.arguments(), *context.args])
+    if copy and not dry_run and planned.evidence.is_file():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(planned.evidence, copy)
+    raise typer.Exit(code)
+
+
+def certify(
+    context: typer.Context,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models of the registry, by id or short name")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option("--family", help="All models of a family of the registry")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All models of the registry")] = False,
+    tier: Annotated[Tier, typer.Option("--tier", help="How much is tested")] = Tier.QUICK,
+    playbooks: Annotated[
+        Path, typer.Option("--playbooks", help="Directory of the playbooks")
+    ] = PLAYBOOKS,
+    registry: Registry = REGISTRY,
+    output: Output = None,
+    failure_policy: Policy = None,
+    fail_fast: FailFast = False,
+    model_cache: ModelCache = None,
+    model_path: ModelPath = None,
+    apr_binary: AprBinary = None,
+    workers: Workers = 1,
+    timeout: Timeout = None,
+    threads: Threads = None,
+    no_gpu: NoGpu = False,
+    offline: Offline = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Certify models of the registry; each one's playbook is found by its name and tier."""
+    request = Request(
+        tier=tier,
+        failure_policy=_policy(failure_policy, fail_fast),
+        model_cache=model_cache,
+        model_path=model_path,
+        apr_binary=apr_binary,
+        workers=workers,
+        timeout=timeout,
+        threads=threads,
+        no_gpu=no_gpu,
+        offline=offline,
+        dry_run=dry_run,
+        output=output,
+    )
+    wanted = _models(registry, models or [], family, every)
+    found, missing = _playbooks(playbooks, wanted, tier)
+    if model_path is not None and len(wanted) > 1:
+        raise UserError(
+            f"--model-path names one model and {len(wanted)} are asked for; use --model-cache"
+        )
+    for path in found:
+        _planned(path, request)
+    for sentence in missing:
+        complain(sentence)
+    if not found:
+        raise typer.Exit(Exit.NOT_FOUND)
+    code = run_pytest([*map(str, found), *request.arguments(), *context.args])
+    raise typer.Exit(code or (Exit.NOT_FOUND if missing else Exit.OK))
+
+
+def _policy(policy: FailurePolicy | None, fail_fast: bool) -> FailurePolicy | None:
+    if not fail_fast:
+        return policy
+    if policy not in (None, FailurePolicy.FAIL_FAST):
+        raise UserError(f"--fail-fast and --failure-policy {policy} exclude each other; give one")
+    return FailurePolicy.FAIL_FAST
+
+
+def _planned(playbook: Path, request: Request) -> PlannedPlaybook:
+    """Plan a playbook, so that whatever is wrong with it is said before pytest starts."""
+    from pytest_aprqa.playbook.find import SUFFIX
+    from pytest_aprqa.playbook.lock import read_lock, verify
+    from pytest_aprqa.run.planning import plan_playbook
+
+    if not playbook.is_file():
+        raise UserError(f"there is no playbook {playbook}", Exit.NOT_FOUND)
+    if not playbook.name.endswith(SUFFIX):
+        raise UserError(f"{playbook} is not taken for a playbook: its name must end in {SUFFIX}")
+    planned = plan_playbook(playbook, request.settings())
+    lock = next((up / LOCK for up in playbook.resolve().parents if (up / LOCK).is_file()), None)
+    if lock is not None:
+        held = read_lock(lock)
+        changed = verify(planned.loaded, held) if playbook.name in held.playbooks else ()
+        if changed:
+            raise UserError(
+                f"{'; '.join(changed)}; lock it again with `apr-qa lock-playbooks` or undo the change",
+                Exit.FAILED,
+            )
+    return planned
+
+
+def _models(registry: Path, named: list[str], family: str | None, every: bool) -> list[str]:
+    """Return the ids of the models that are asked for, in the order of the registry."""
+    from pytest_aprqa.registry.models_csv import read_rows
+
+    if sum((bool(named), family is not None, every)) != 1:
+        raise UserError("say which models: by name, with --family NAME, or with --all")
+    rows = read_rows(registry) if registry.is_file() or not named else ()
+    if every:
+        return [row.model_id for row in rows]
+    if family is not None:
+        chosen = [row.model_id for row in rows if row.family.lower() == family.lower()]
+        if not chosen:
+            families = ", ".join(sorted({row.family for row in rows if row.family}))
+            raise UserError(
+                f"{registry} has no family {family!r}; it has {families}", Exit.NOT_FOUND
+            )
+        return chosen
+    return list(dict.fromkeys(_model(name, [row.model_id for row in rows]) for name in named))
+
+
+def _model(name: str, known: list[str]) -> str:
+    """Return the id of a model given by id or short name; an id need not be registered."""
+    folded = name.lower()
+    exact = [model for model in known if model.lower() == folded]
+    short = [model for model in known if model.lower().rpartition("/")[2] == folded]
+    found = exact or short
+    if len(found) > 1:
+        raise UserError(f"{name!r} could be {' or '.join(found)}; give the whole id")
+    if found:
+        return found[0]
+    if name.count("/") == 1:
+        return name
+    raise UserError(f"no model is called {name!r}; `apr-qa list` shows them", Exit.NOT_FOUND)
+
+
+def _playbooks(directory: Path, models: list[str], tier: Tier) -> tuple[list[Path], list[str]]:
+    """Return the playbooks of models, and a sentence for each model that has none."""
+    from pytest_aprqa.playbook.find import candidate_names, find_playbook
+
+    found: list[Path] = []
+    missing: list[str] = []
+    for model in models:
+        path = find_playbook(directory, model, tier)
+        if path is not None:
+            found.append(path)
+        else:
+            names = ", ".join(candidate_names(model, tier))
+            missing.append(
+                f"{model} has no playbook for tier {tier}: looked in {directory} for {names}, "
+                f"and for any other of this model; make one with `apr-qa new`"
+            )
+    return found, missing

@@ -1,0 +1,290 @@
+"""`score`, `report`, `rejudge`, `tickets`, `export-csv`, `export-evidence`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pytest_aprqa.cli.evidence_file import evidence_files, evidence_path, read_evidence
+from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.cli.options import PLAYBOOKS, REGISTRY, Json
+from pytest_aprqa.cli.show import as_json, complain, document, lines, say, table
+
+if TYPE_CHECKING:
+    from pytest_aprqa.playbook.check import Check
+    from pytest_aprqa.run.rejudge import Rejudged
+    from pytest_aprqa.verdict.record import Run
+    from pytest_aprqa.verdict.rescore import Rescored
+
+Source = Annotated[
+    Path, typer.Argument(help="evidence.json, the folder that holds it, or a journal .jsonl")
+]
+
+
+class ReportFormat(StrEnum):
+    """What a report can be written as."""
+
+    ALL = "all"
+    HTML = "html"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(score)
+    app.command()(report)
+    app.command()(rejudge)
+    app.command()(tickets)
+    app.command("export-csv")(export_csv)
+    app.command("export-evidence")(export_evidence)
+
+
+def score(
+    evidence: Source,
+    json: Json = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Also fail when the certificate is below its threshold")
+    ] = False,
+) -> None:
+    """Compute score and certificate from the records, and say whether the stored ones agree."""
+    from pytest_aprqa.report.terminal import summary
+
+    run = read_evidence(evidence)
+    rescored = _rescored(run, evidence)
+    again = run.model_copy(update={"mqs": rescored.mqs, "certificate": rescored.certificate})
+    if json:
+        as_json(
+            {
+                "mqs": rescored.mqs.model_dump(mode="json"),
+                "certificate": rescored.certificate.model_dump(mode="json"),
+                "qualifies": rescored.mqs.qualifies,
+                "is_production_ready": rescored.mqs.is_production_ready,
+                "agrees": not rescored.differences,
+                "differences": [asdict(difference) for difference in rescored.differences],
+            }
+        )
+    else:
+        lines(summary(again, evidence=str(evidence), unicode=_unicode()))
+        say()
+        agrees = "The stored score and certificate are what the records say."
+        say(
+            agrees
+            if not rescored.differences
+            else "The stored verdict is not what the records say:"
+        )
+        for difference in rescored.differences:
+            say(f"  {difference}")
+    below = gate and not rescored.certificate.exit_ok
+    raise typer.Exit(Exit.FAILED if rescored.differences or below else Exit.OK)
+
+
+def report(
+    evidence: Source,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory [default: of the evidence]")
+    ] = None,
+    formats: Annotated[ReportFormat, typer.Option("--formats", "-f", help="What to write")] = (
+        ReportFormat.ALL
+    ),
+) -> None:
+    """Write the report of a run as report.html, junit.xml and report.md."""
+    from pytest_aprqa.report.html import render_html
+    from pytest_aprqa.report.junit import render_junit
+    from pytest_aprqa.report.markdown import render_markdown
+    from pytest_aprqa.verdict.run_file import replace_content
+
+    renderers = {
+        ReportFormat.HTML: ("report.html", render_html),
+        ReportFormat.JUNIT: ("junit.xml", render_junit),
+        ReportFormat.MARKDOWN: ("report.md", render_markdown),
+    }
+    run = read_evidence(evidence)
+    directory = output or evidence_path(evidence).parent
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is a file; --output names a directory")
+    for form, (name, render) in renderers.items():
+        if formats in (ReportFormat.ALL, form):
+            replace_content(directory / name, render(run).encode("utf-8"))
+            say(str(directory / name))
+
+
+def rejudge(
+    evidence: Annotated[
+        Path, typer.Argument(help="evidence.json of this tool, or a bare JSON array of records")
+    ],
+    playbook: Annotated[
+        Path | None,
+        typer.Option("--playbook", help="The run's playbook [default: beside it, or by its name]"),
+    ] = None,
+    json: Json = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also print the records that hold no answer to judge")
+    ] = False,
+) -> None:
+    """Judge the answers on record again. Fails when an answer passed before and does not now."""
+    from pytest_aprqa.run.rejudge import Verdict, read_printed, rejudge_printed, rejudge_run
+
+    path = evidence_path(evidence)
+    printed = None if path.suffix == ".jsonl" else read_printed(path.read_bytes(), str(path))
+    if printed is not None:
+        judged = list(rejudge_printed(printed))
+    else:
+        run = read_evidence(path)
+        judged = list(rejudge_run(run, _checks(run, path, playbook)))
+    answers = [one for one in judged if one.new is not Verdict.UNJUDGED]
+    changed = sum(one.changed for one in judged)
+    if json:
+        as_json(
+            {
+                "records": [{**asdict(one), "changed": one.changed} for one in judged],
+                "totals": {f"{old} -> {new}": n for (old, new), n in _totals(judged).items()},
+                "answers": len(answers),
+                "changed": changed,
+            }
+        )
+    else:
+        _show_rejudged(judged if every else answers)
+        for (old, new), count in sorted(_totals(judged).items()):
+            say(f"{count:5} {old} -> {new}")
+        say(f"{len(answers)} answers judged again, {changed} with another verdict.")
+    raise typer.Exit(Exit.FAILED if changed else Exit.OK)
+
+
+def tickets(
+    evidence: Source,
+    repo: Annotated[str, typer.Option("--repo", "-r", help="owner/name")] = "OWNER/NAME",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write one .md file a ticket here")
+    ] = None,
+    min_occurrences: Annotated[
+        int, typer.Option("--min-occurrences", min=1, help="Failures a cause must have")
+    ] = 1,
+    json: Json = False,
+) -> None:
+    """Write a ticket for each root cause of the failures; nothing is sent anywhere."""
+    from pytest_aprqa.report.tickets import command
+    from pytest_aprqa.report.tickets import tickets as made_of
+    from pytest_aprqa.verdict.run_file import replace_content
+
+    found = made_of(read_evidence(evidence), least=min_occurrences)
+    if json:
+        as_json([asdict(ticket) for ticket in found])
+        return
+    if not found:
+        say("Nothing failed, so there is no ticket to write.")
+    for number, ticket in enumerate(found, start=1):
+        name = f"ticket-{number:02d}.md"
+        if output is None:
+            document(f"# {ticket.title}\n\nLabels: {', '.join(ticket.labels)}\n\n{ticket.body}")
+        else:
+            replace_content(output / name, ticket.body.encode("utf-8"))
+            document(command(ticket, repo, output / name))
+
+
+def export_csv(
+    evidence_dir: Annotated[
+        Path, typer.Option("--evidence-dir", "-e", help="Directory with evidence below it")
+    ] = Path("certifications"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The registry")] = REGISTRY,
+) -> None:
+    """Write the row of every run below a directory into the registry; other rows stay."""
+    from pytest_aprqa.registry.models_csv import register as register_run
+
+    files = evidence_files(evidence_dir)
+    if not files:
+        raise UserError(f"there is no evidence.json below {evidence_dir}", Exit.NOT_FOUND)
+    refused = 0
+    for path in files:
+        run = read_evidence(path)
+        if differences := _rescored(run, path).differences:
+            complain(
+                f"{path} is left out, its verdict is not what its records say: {differences[0]}"
+            )
+            refused += 1
+        elif row := register_run(output, run):
+            say(f"{row.model_id}: {row.status}, MQS {row.mqs_score}, grade {row.grade}")
+        else:
+            say(f"{run.plan.model_id}: the run makes no claim, its row stays as it is")
+    raise typer.Exit(Exit.FAILED if refused else Exit.OK)
+
+
+def export_evidence(
+    source: Source,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The model the run must be of")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write [default: print it]")
+    ] = None,
+) -> None:
+    """Export a run as one flat JSON document for other tools."""
+    from pytest_aprqa.report.export import export_run
+    from pytest_aprqa.verdict.run_file import replace_content
+
+    run = read_evidence(source)
+    if model is not None and model.lower() != run.plan.model_id.lower():
+        raise UserError(f"{source} is about {run.plan.model_id}, not about {model}")
+    if differences := _rescored(run, source).differences:
+        raise UserError(
+            f"{source}: the stored verdict is not what the records say: {differences[0]}",
+            Exit.FAILED,
+        )
+    text = export_run(run).model_dump_json(indent=1) + "\n"
+    if output is None:
+        document(text)
+    else:
+        replace_content(output, text.encode("utf-8"))
+        say(str(output))
+
+
+def _rescored(run: Run, where: Path) -> Rescored:
+    from pytest_aprqa.verdict.rescore import rescore
+
+    try:
+        return rescore(run)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}", Exit.FAILED) from None
+
+
+def _checks(run: Run, evidence: Path, given: Path | None) -> dict[str, Check]:
+    """Return the checks of a run's playbook by name."""
+    from pytest_aprqa.playbook.load import load_playbook
+    from pytest_aprqa.playbook.plan import make_plan
+
+    folders = (evidence.parent, Path(), PLAYBOOKS)
+    places = [given] if given else [folder / run.plan.playbook for folder in folders]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        looked = ", ".join(map(str, places))
+        raise UserError(
+            f"the playbook {run.plan.playbook}, which holds the oracles, is not at {looked}; "
+            "give it with --playbook",
+            Exit.NOT_FOUND,
+        )
+    plan = make_plan(load_playbook(path), tier=run.plan.tier, no_gpu=run.plan.cpu_only)
+    return {check.name: check for check in plan.checks}
+
+
+def _show_rejudged(judged: Iterable[Rejudged]) -> None:
+    table(
+        ("record", "gate", "was", "is", "reason"),
+        [(one.record, one.gate_id, one.old, one.new, one.reason) for one in judged],
+    )
+    say()
+
+
+def _totals(judged: Iterable[Rejudged]) -> Counter[tuple[str, str]]:
+    return Counter((one.old.value, one.new.value) for one in judged)
+
+
+def _unicode() -> bool:
+    import sys
+
+    return (sys.stdout.encoding or "").lower().startswith("utf")

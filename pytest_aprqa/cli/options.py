@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pytest_aprqa.words import FailurePolicy
+
+REGISTRY = Path("certifications/models.csv")
+CERTIFICATIONS = Path("certifications")
+PLAYBOOKS = Path("playbooks/models")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
+Registry = Annotated[Path, typer.Option("--registry", help="The registry", show_default=True)]
+ModelCache = Annotated[
+    Path | None, typer.Option("--model-cache", help="Directory that holds models by name")
+]
+ModelPath = Annotated[
+    Path | None, typer.Option("--model-path", help="File or directory of the model under test")
+]
+AprBinary = Annotated[
+    str | None, typer.Option("--apr-binary", help="An `apr` program that is to run the APR cells")
+]
+Policy = Annotated[
+    FailurePolicy | None,
+    typer.Option("--failure-policy", help="What a failure does to the checks still to run"),
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="Stop at the first failure, with diagnostics")
+]
+Workers = Annotated[int, typer.Option("--workers", "-n", min=1, help="Processes that run checks")]
+Timeout = Annotated[
+    int | None,
+    typer.Option(
+        "--timeout", min=1, metavar="MS", help="Milliseconds each check may take, over the playbook"
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Compute threads of each engine")
+]
+NoGpu = Annotated[bool, typer.Option("--no-gpu", help="Take GPU cells out of the plan")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would run and what it could prove")
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Never ask the hub or a package index for a model")
+]

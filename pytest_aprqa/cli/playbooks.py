@@ -1,0 +1,201 @@
+"""`generate`, `lock-playbooks`, `new`, `bootstrap`: writing playbooks and holding them fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.cli.options import PLAYBOOKS
+from pytest_aprqa.cli.show import complain, document, say
+
+LOCK = Path("playbooks/playbook.lock.yaml")
+
+
+class TextFormat(StrEnum):
+    """How a playbook is written; JSON is YAML too."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+Template = Annotated[str, typer.Option("--template", "-t", help="Template to extend")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File to write [default: playbooks/models/NAME]"),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(generate)
+    app.command("lock-playbooks")(lock_playbooks)
+    app.command()(new)
+    app.command()(bootstrap)
+
+
+def generate(
+    model: Annotated[str, typer.Argument(help="Hugging Face id, org/name")],
+    count: Annotated[int, typer.Option("--count", "-c", min=1, max=10_000, help="Questions")] = 100,
+    form: Annotated[TextFormat, typer.Option("--format", "-f", help="How to write")] = (
+        TextFormat.YAML
+    ),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="NAME.playbook.yaml [default: print]")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a playbook that asks a model questions of the catalogue, with their oracles."""
+    from pytest_aprqa.playbook.compose import generated, playbook_text
+
+    _require_id(model)
+    fields = generated(model, count)
+    if form is TextFormat.JSON:
+        import json
+
+        text = json.dumps(fields, indent=1) + "\n"
+    else:
+        text = playbook_text(fields)
+    if output is None:
+        document(text)
+    else:
+        _write(output, text, force)
+
+
+def lock_playbooks(
+    directory: Annotated[Path, typer.Argument(help="Directory of playbooks")] = PLAYBOOKS,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The lock file")] = LOCK,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; say what differs from the lock")
+    ] = False,
+) -> None:
+    """Lock what playbooks say, field by field, or check that they still say it."""
+    from pytest_aprqa.playbook.find import playbooks_in
+    from pytest_aprqa.playbook.load import load_playbook
+    from pytest_aprqa.playbook.lock import lock_text, make_lock, read_lock, verify
+    from pytest_aprqa.verdict.run_file import replace_content
+
+    paths = list(playbooks_in(directory)) if directory.is_dir() else []
+    if not paths:
+        raise UserError(f"there are no playbooks in {directory}", Exit.NOT_FOUND)
+    _refuse_twins(paths)
+    loaded = [load_playbook(path) for path in paths]
+    if not check:
+        replace_content(output, lock_text(make_lock(loaded)).encode("utf-8"))
+        say(f"{output} holds {len(loaded)} playbooks")
+        return
+    lock = read_lock(output)
+    changes = [change for playbook in loaded for change in verify(playbook, lock)]
+    gone = sorted(set(lock.playbooks) - {path.name for path in paths})
+    changes += [f"{name} is locked and is not there" for name in gone]
+    for change in changes:
+        complain(change)
+    say(f"{len(loaded)} playbooks, {len(changes)} differences from {output}")
+    raise typer.Exit(Exit.FAILED if changes else Exit.OK)
+
+
+def new(
+    model: Annotated[str, typer.Argument(help="Hugging Face id, org/name")],
+    template: Template = "mvp",
+    family: Annotated[str | None, typer.Option("--family", help="Family in the registry")] = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Write a playbook for a model that extends a template."""
+    _require_id(model)
+    facts = {"hf_repo": model} | ({"family": family} if family else {})
+    path = output or PLAYBOOKS / _file_name(model, template)
+    _compose(path, template, facts, force)
+
+
+def bootstrap(
+    model: Annotated[Path, typer.Argument(help="Directory of SafeTensors, or an APR or GGUF file")],
+    hf_repo: Annotated[
+        str | None, typer.Option("--hf-repo", help="Its id [default: local/NAME]")
+    ] = None,
+    template: Template = "mvp",
+    family: Annotated[
+        str | None, typer.Option("--family", help="Family [default: the architecture]")
+    ] = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Write a playbook from what a model's own configuration says."""
+    import os
+
+    from pytest_aprqa.run.facts import model_facts
+
+    path = model.expanduser().resolve()
+    facts = model_facts(path)
+    name = hf_repo or f"local/{_safe(path.stem if path.is_file() else path.name)}"
+    _require_id(name)
+    written = output or PLAYBOOKS / _file_name(name, template)
+    local = os.path.relpath(path, written.resolve().parent)
+    fields = {"hf_repo": name, "local_path": local, "family": family or facts.architecture}
+    _compose(written, template, fields | facts.fields(), force)
+
+
+def _compose(path: Path, template: str, model: dict[str, Any], force: bool) -> None:
+    from pytest_aprqa.playbook.compose import extending, playbook_text
+    from pytest_aprqa.playbook.find import SUFFIX
+
+    if not path.name.endswith(SUFFIX):
+        raise UserError(f"{path} is not taken for a playbook: its name must end in {SUFFIX}")
+    name = _safe(path.name.removesuffix(SUFFIX))
+    _write(path, playbook_text(extending(template, name, model)), force)
+
+
+def _write(path: Path, text: str, force: bool) -> None:
+    """Write a playbook and read it again; one that cannot be used is not left behind."""
+    from pytest_aprqa.playbook.errors import PlaybookError
+    from pytest_aprqa.playbook.load import load_playbook
+    from pytest_aprqa.verdict.run_file import replace_content
+
+    if path.exists() and not force:
+        raise UserError(f"{path} is there already; --force replaces it")
+    before = path.read_bytes() if path.exists() else None
+    replace_content(path, text.encode("utf-8"))
+    try:
+        load_playbook(path)
+    except PlaybookError:
+        if before is None:
+            path.unlink()
+        else:
+            replace_content(path, before)
+        raise
+    say(str(path))
+
+
+def _require_id(model: str) -> None:
+    import re
+
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", model):
+        raise UserError(f"{model!r} is no model id; it has the form org/name")
+
+
+def _file_name(model: str, template: str) -> str:
+    from pytest_aprqa.playbook.compose import short_name
+    from pytest_aprqa.playbook.find import SUFFIX
+
+    return f"{short_name(model)}-{_safe(template.removesuffix('.yaml'))}{SUFFIX}"
+
+
+def _safe(name: str) -> str:
+    from pytest_aprqa.playbook.compose import short_name
+
+    return short_name(name)
+
+
+def _refuse_twins(paths: Iterable[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.name in seen:
+            raise UserError(
+                f"{seen[path.name]} and {path} have one name, and the lock goes by names; rename one"
+            )
+        seen[path.name] = path
