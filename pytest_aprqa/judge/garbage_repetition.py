@@ -10,6 +10,7 @@ from collections import Counter
 LONGEST_UNIT = 160  # characters of a loop that are recognised
 _LOOP = re.compile(rf"(.{{1,{LONGEST_UNIT}}}?)\1{{3,}}", re.DOTALL)
 _WORD = re.compile(r"\w+")
+_EMPTY_LINES = re.compile(r"(?:\n[ \t]*+){10,}")  # no text has nine empty lines together
 
 # A loop is garbage when it is most of the text, or long in itself.
 LOOP_SHARE = 0.5
@@ -100,6 +101,9 @@ def _few_characters(text: str) -> str | None:
 
 
 def _almost_blank(text: str) -> str | None:
+    if lines := _EMPTY_LINES.search(text):
+        count = lines.group().count("\n") - 1
+        return f"{count} empty lines in a row"
     ink = sum(not character.isspace() for character in text)
     blank = len(text) - ink
     if blank < BLANK_CHARACTERS or ink / len(text) > BLANK_INK:

@@ -121,6 +121,7 @@ GARBAGE = {
     "sevens": ("7" * 60, GarbageKind.REPETITIVE),
     "exclamation": ("!" * 48, GarbageKind.REPETITIVE),
     "one letter in white space": ("H" + " " * 40, GarbageKind.REPETITIVE),
+    "empty lines": ("It is not.\n\nA." + "\n" * 20, GarbageKind.REPETITIVE),
     "bell": ("Hello \x07 there", GarbageKind.DAMAGED),
     "null": ("4\x00", GarbageKind.DAMAGED),
     "delete": ("\x7f\x7f!", GarbageKind.DAMAGED),
