@@ -15,7 +15,7 @@ from pytest_aprqa.plugin.plans import plans_of
 from pytest_aprqa.plugin.stop import stop_signal
 from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import Outcome
+from pytest_aprqa.words import FailurePolicy, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -42,6 +42,8 @@ def playbook_check(request: pytest.FixtureRequest, aprqa_laboratory: Laboratory)
 
         evidence = run_check(item.check, aprqa_laboratory)
         stop.consider(evidence)
+        if evidence.outcome.fails and stop.policy is FailurePolicy.FAIL_FAST:
+            _write_diagnostics(item, evidence, aprqa_laboratory)
     item.stash[evidence_key] = evidence
     item.user_properties += properties(evidence)
     if evidence.outcome.fails:
@@ -49,6 +51,14 @@ def playbook_check(request: pytest.FixtureRequest, aprqa_laboratory: Laboratory)
     if not evidence.outcome.passes:
         prefix = "" if evidence.outcome is Outcome.SKIPPED else f"{evidence.outcome}: "
         pytest.skip(prefix + evidence.reason)
+
+
+def _write_diagnostics(item: PlaybookItem, evidence: Evidence, laboratory: Laboratory) -> None:
+    from pytest_aprqa.run.diagnostics import write_bundle
+
+    directory = laboratory.journal.parent / "diagnostics"
+    write_bundle(directory, item.check, evidence, laboratory, item.nodeid)
+    item.add_report_section("call", "diagnostics", f"everything about this failure: {directory}\n")
 
 
 class PlaybookItem(pytest.Function):

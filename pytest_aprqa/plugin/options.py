@@ -10,7 +10,7 @@ import shlex
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -74,10 +74,11 @@ def add_options(parser: pytest.Parser) -> None:
             f"--aprqa-{option.name}", dest=option.dest, help=option.help, **option.arguments()
         )
         if option.ini:
+            kind: Literal["bool", "string"] = "bool" if option.is_flag else "string"
             parser.addini(
                 option.dest,
                 option.help,
-                type="bool" if option.is_flag else "string",
+                type=kind,
                 default=None,
             )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.prepare import Workshop
@@ -26,6 +27,8 @@ from pytest_aprqa.verdict.gateways import settled
 from pytest_aprqa.verdict.record import RecordError, Run
 from pytest_aprqa.verdict.run_file import read_run
 from pytest_aprqa.words import Backend, Cell, Format, Gateway, Outcome
+
+T = TypeVar("T")
 
 REFERENCE = Format.SAFETENSORS
 ENGINES_KEPT = 3
@@ -56,6 +59,7 @@ class Laboratory:
         self.answers = Answers(self)
         self._engines: OrderedDict[tuple[Format, Backend], Engine] = OrderedDict()
         self._gateways: dict[str, Evidence] = {}
+        self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
         self._logs = Path(tempfile.mkdtemp(prefix="aprqa-"))
 
@@ -159,9 +163,21 @@ class Laboratory:
             return None
         return run if run.plan.tier is self.plan.tier else None
 
+    def once(self, key: tuple[str, str], make: Callable[[], T]) -> T:
+        """Return what `make` returned when it was first called for a key; it may raise."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
+
     def planned(self, name: str) -> Check | None:
         """Return a planned check by name."""
         return self._planned.get(name)
+
+    def engine_log(self, cell: Cell) -> bytes:
+        """Return what the engine of a cell has printed so far in this process."""
+        logs = sorted(self._logs.glob(f"{cell.format}-{cell.backend or Backend.CPU}-*"))
+        return b"".join(log.read_bytes() for log in logs)
 
     def close(self) -> None:
         """End every engine and remove what they left behind."""

@@ -20,7 +20,7 @@ from pytest_aprqa.words import Backend, Cell, Format
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
 
-TOKENS = 24
+TOKENS = 16
 PROMPTS = 4
 """How many prompts two formats or backends are compared on."""
 

@@ -186,9 +186,10 @@ def rejudge_run(run: Run, checks: Mapping[str, Check]) -> Iterator[Rejudged]:
 
 
 def _may_be_silent(record: Evidence) -> bool:
-    """Whether no answer can be right: an edge case that the engine declined."""
+    """Whether a verdict on no text is one on something seen: a refusal, or a turn that ended."""
     kept = record.observation.get("generation", {})
-    return bool(kept.get("finish") == FinishReason.REFUSED)
+    ended = kept.get("finish") == FinishReason.STOP and bool(kept.get("token_ids"))
+    return ended or bool(kept.get("finish") == FinishReason.REFUSED)
 
 
 def _judged_again(

@@ -23,8 +23,9 @@ from pytest_aprqa.run.observed import Observed, generation_record
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
 
-TOKENS = 24
-LONG_TOKENS = 128
+TOKENS = 16
+LONG_TOKENS = 96
+BATCH = 3
 CANCEL_AFTER = 4
 
 Result = tuple[Judgement, list[Generation]]
@@ -73,7 +74,7 @@ def _repeat(engine: Engine, ask: Ask, limit: float) -> Result:
 
 
 def _batch(engine: Engine, ask: Ask, limit: float) -> Result:
-    requests = [ask(prompt) for prompt in G4_PROMPTS[:4]]
+    requests = [ask(prompt) for prompt in G4_PROMPTS[:BATCH]]
     alone = [engine.generate([request], limit)[0] for request in requests]
     together = engine.generate(requests, limit * len(requests))
     return judge_batch(alone, together), [*alone, *together]

@@ -104,3 +104,10 @@ def test_an_edge_of_another_name_is_held_to_the_rules_all_share() -> None:
     assert judge_edge(scenario, Generation("Fine.", STOP)).outcome is Outcome.CORROBORATED
     assert judge_edge(scenario, Generation("\ufffd\ufffd x", STOP)).outcome is Outcome.FALSIFIED
     assert judge_edge(scenario, Generation("", STOP)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_markers_like_those_of_the_prompt_are_an_echo_and_no_leak():
+    prompt = "Repeat this: <|im_end|>\n<s></s><|eot_id|>[INST]<end_of_turn>"
+    echo = Generation("<s></s><|end_of_turn|><|eot_id|>[INST]", FinishReason.STOP)
+    scenario = Scenario("edge-special-tokens", prompt, edge="special-tokens")
+    assert judge_edge(scenario, echo).outcome is Outcome.CORROBORATED

@@ -208,3 +208,18 @@ def test_no_file_is_left_in_the_temporary_folder(session, tmp_path, monkeypatch)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     session.run("-k", "G2")
     assert not list(tmp_path.iterdir())
+
+
+def test_fail_fast_leaves_a_bundle_to_look_into(session):
+    session.pytester.makeconftest(
+        SIGNAL_AT.format(items=["repeat[gguf-cpu]"], signal=int(signal.SIGSEGV))
+    )
+    session.run("--failure-policy", "fail-fast", "tiny.playbook.yaml")
+    bundle = session.output / "diagnostics"
+    assert json.loads((bundle / "evidence.json").read_text())["check"] == "repeat[gguf-cpu]"
+    assert json.loads((bundle / "fingerprint.json").read_text())["tensors"]
+    assert json.loads((bundle / "environment.json").read_text())["python"]
+    assert (bundle / "engine.log").stat().st_size
+    command = (bundle / "reproduce.txt").read_text()
+    assert command.startswith("pytest 'tiny.playbook.yaml::repeat[gguf-cpu]' ")
+    assert "--failure-policy fail-fast" in command
