@@ -90,8 +90,7 @@ def _fault(kind: EdgeKind | None, scenario: Scenario, generation: Generation) ->
     text, cut_off = generation.text, generation.finish is FinishReason.LENGTH
     if reason := find_damage(text, scenario.prompt, cut_off=cut_off):
         return reason
-    # A prompt made of markers invites their like; only a broken turn is a fault then.
-    if kind is not EdgeKind.SPECIAL_TOKENS and (reason := find_leak(text, scenario.prompt)):
+    if reason := find_leak(text, scenario.prompt):
         return reason
     if kind is EdgeKind.SPECIAL_TOKENS and (turn := _TURN.search(text)):
         role = turn.group().strip()

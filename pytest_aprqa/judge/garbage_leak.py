@@ -31,7 +31,7 @@ def find_leak(text: str, prompt: str = "", special_tokens: Collection[str] = ())
         if token.strip() and token not in prompt and _unquoted(text, re.escape(token)):
             return f"the special token {token!r} is in the text"
     for match in _MARKERS.finditer(text):
-        if match.group() not in prompt and not _is_quoted(text, match.start()):
+        if not _is_echo(match.group(), prompt) and not _is_quoted(text, match.start()):
             return f"the marker {match.group()!r} is in the text"
     weak = [m for m in _WEAK_MARKERS.finditer(text) if m.group() not in prompt]
     weak = [m for m in weak if not _is_quoted(text, m.start())]
@@ -39,6 +39,15 @@ def find_leak(text: str, prompt: str = "", special_tokens: Collection[str] = ())
     if closing or (len(weak) >= _WEAK_COUNT and not _is_markup(text)):
         return f"the marker {weak[0].group()!r} is in the text, {len(weak)} times"
     return None
+
+
+def _is_echo(marker: str, prompt: str) -> bool:
+    """Whether the prompt has the marker, be it in other brackets: small models misquote."""
+    return _letters(marker) in _letters(prompt)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text.lower())
 
 
 def _unquoted(text: str, pattern: str) -> bool:
