@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.engine.http import serve_generate
 from pytest_aprqa.engine.protocol import EngineError, Request
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check, Message, Scenario
@@ -119,12 +118,11 @@ class Answers:
             self._known[check.cell, check.scenario.name] = answer
 
     def _ask_one(self, check: Check) -> Generation:
-        engine = self._laboratory.engine(check.cell)
         limit = self._laboratory.timeout(check)
         request = self.request(check)
         if check.cell.modality is Modality.SERVE:
-            return serve_generate(engine.serve(limit), request, limit)
-        return engine.generate([request], limit)[0]
+            return self._laboratory.server(check.cell).generate_over_http(request, limit)
+        return self._laboratory.engine(check.cell).generate([request], limit)[0]
 
 
 def conversation(scenario: Scenario, prompt: str) -> tuple[Message, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections import OrderedDict
@@ -14,7 +15,8 @@ from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.engine.devices import gpu_reason
 from pytest_aprqa.engine.open import open_engine
-from pytest_aprqa.engine.protocol import Engine
+from pytest_aprqa.engine.protocol import Endpoint, Engine
+from pytest_aprqa.engine.remote import RemoteEngine
 from pytest_aprqa.observation import LoadReport
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.plan import Plan
@@ -32,6 +34,7 @@ T = TypeVar("T")
 
 REFERENCE = Format.SAFETENSORS
 ENGINES_KEPT = 3
+API_KEY_VARIABLE = "APRQA_API_KEY"
 LOAD_TIMEOUT_FACTOR = 5
 """Loading may take this many times as long as a check: it happens once per artifact."""
 
@@ -96,6 +99,15 @@ class Laboratory:
             )
         self._engines.move_to_end(key)
         return self._engines[key]
+
+    def server(self, cell: Cell) -> Engine:
+        """Return who answers over HTTP: the engine's own server, or the one the user named."""
+        if self.settings.base_url is None:
+            return self.engine(cell)
+        endpoint = Endpoint(
+            self.settings.base_url, self.plan.model.hf_repo, os.environ.get(API_KEY_VARIABLE, "")
+        )
+        return RemoteEngine(endpoint)
 
     def load(self, check: Check) -> LoadReport:
         """Load the engine of a check, or return the report of the load already made."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.engine.http import serve_generate
 from pytest_aprqa.engine.protocol import Request
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.parity import judge_backends, judge_formats, judge_modalities
@@ -55,7 +54,7 @@ def _modalities(check: Check, laboratory: Laboratory) -> Result:
         raw = replace(request, prompt=rendered, messages=None, parse_special=True)
     [by_run] = engine.generate([raw], limit)
     by_chat = engine.generate([request], limit)[0] if chat else None
-    by_serve = serve_generate(engine.serve(limit), request, limit)
+    by_serve = laboratory.server(check.cell).generate_over_http(request, limit)
     judgement = judge_modalities(run=by_run, chat=by_chat, serve=by_serve)
     return judgement, [g for g in (by_run, by_chat, by_serve) if g is not None]
 
