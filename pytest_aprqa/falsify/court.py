@@ -1,0 +1,200 @@
+"""All trials of a model: the sound originals first, then every fault in every format."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_aprqa.artifact.prepare import Workshop
+from pytest_aprqa.falsify.detection import Detection, SoundRun, Trial
+from pytest_aprqa.falsify.fault import Fault, NotApplicableError, Original
+from pytest_aprqa.falsify.laboratory import EnginePool
+from pytest_aprqa.falsify.originals import Originals
+from pytest_aprqa.falsify.questions import playbook_text
+from pytest_aprqa.falsify.trial import Bench, Sound
+from pytest_aprqa.playbook.model_spec import ModelSpec
+from pytest_aprqa.run.environment import environment_of
+from pytest_aprqa.run.settings import Settings
+from pytest_aprqa.words import Format, Tier
+
+SOUND = (
+    Original.NATIVE,
+    Original.F32,
+    Original.F16,
+    Original.EIGHT,
+    Original.FOUR,
+    Original.SHARDED,
+    Original.UNTIED,
+    Original.BIASED,
+)
+"""The originals that are certified to look for false alarms."""
+
+Progress = Callable[[Trial | SoundRun], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Docket:
+    """What is to be tried.
+
+    Attributes:
+        model: the model under trial.
+        faults: to be seeded.
+        formats: into which they are seeded.
+        tier: of the certification.
+        seeds: of the sound runs; the first one is also that of the trials.
+        complete: carry every check out, instead of stopping at the first that fails.
+        sound: originals to look for false alarms in, beside those that faults are seeded into.
+        jobs: trials under way at once.
+    """
+
+    model: ModelSpec
+    faults: Sequence[Fault]
+    formats: Collection[Format] = tuple(Format)
+    tier: Tier = Tier.MVP
+    seeds: tuple[int, ...] = (42,)
+    complete: bool = False
+    sound: tuple[Original, ...] = ()
+    jobs: int = 1
+
+
+def hold_trials(docket: Docket, settings: Settings, progress: Progress) -> Detection:
+    """Try every fault and certify the sound originals.
+
+    Args:
+        docket: what is to be tried.
+        settings: how engines run and where the model lies; tier and certifications are ours.
+        progress: told of every result when it is there.
+
+    Raises:
+        ArtifactError: the model cannot be found or converted.
+    """
+    with tempfile.TemporaryDirectory(prefix="aprqa-originals-") as name:
+        return _Court(docket, settings, Path(name), progress).hold()
+
+
+class _Court:
+    def __init__(self, docket: Docket, settings: Settings, root: Path, progress: Progress) -> None:
+        self._docket = docket
+        self._progress = progress
+        self._workshop = Workshop(
+            docket.model,
+            playbook_dir=root,
+            model_path=settings.model_path,
+            model_cache=settings.model_cache,
+            cache_dir=settings.artifact_cache,
+            offline=settings.offline,
+        )
+        self._originals = Originals(self._workshop, root / "originals")
+        self._settings = replace(settings, no_gpu=True, offline=True)
+        self._root = root
+        self._pool = EnginePool(root, settings.threads)
+        self._sound: dict[tuple[Original, Tier, int], Sound] = {}
+
+    def hold(self) -> Detection:
+        docket = self._docket
+        reference = self._workshop.artifact(Format.SAFETENSORS)
+        try:
+            for seed in docket.seeds:
+                for original in docket.sound:
+                    self._certified(original, docket.tier, seed)
+            trials = self._trials()
+        finally:
+            self._pool.close()
+        records = [record for sound in self._sound.values() for record in sound.records]
+        environment = environment_of(records, self._settings.command)
+        versions = {"python": environment.python, **environment.packages}
+        return Detection(
+            model_id=docket.model.hf_repo,
+            digest=reference.digest,
+            tier=docket.tier,
+            seed=docket.seeds[0],
+            complete=docket.complete,
+            command=self._settings.command,
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=versions,
+            trials=tuple(trials),
+            sound=tuple(sound.run for sound in self._sound.values()),
+        )
+
+    def _trials(self) -> list[Trial]:
+        cases = [
+            (fault, form)
+            for fault in self._docket.faults
+            for form in Format
+            if form in fault.expected and form in self._docket.formats
+        ]
+        unsuited = self._prepare({fault.original for fault, _ in cases})
+        with ThreadPoolExecutor(self._docket.jobs, thread_name_prefix="trial") as threads:
+            futures = [
+                threads.submit(self._try, fault, form, unsuited.get(fault.original, ""))
+                for fault, form in cases
+            ]
+            return [future.result() for future in futures]
+
+    def _prepare(self, originals: Collection[Original]) -> dict[Original, str]:
+        """Certify what faults are seeded into; return why an original cannot be made."""
+        unsuited: dict[Original, str] = {}
+        for original in (o for o in Original if o in originals):
+            try:
+                self._certified(original, self._docket.tier, self._docket.seeds[0])
+            except NotApplicableError as reason:
+                unsuited[original] = str(reason)
+        return unsuited
+
+    def _try(self, fault: Fault, form: Format, unsuited: str) -> Trial:
+        if unsuited:
+            trial = _not_applicable(fault, form, unsuited)
+        else:
+            trial = self._try_at(fault, form, self._docket.tier)
+            if _is_missed(trial) and fault.tier is not self._docket.tier:
+                trial = self._try_at(fault, form, fault.tier)
+        self._progress(trial)
+        return trial
+
+    def _try_at(self, fault: Fault, form: Format, tier: Tier) -> Trial:
+        seed = self._docket.seeds[0]
+        return self._bench(seed).try_fault(
+            fault,
+            form,
+            self._certified(fault.original, tier, seed),
+            tier=tier,
+            seed=seed,
+            complete=self._docket.complete,
+        )
+
+    def _certified(self, original: Original, tier: Tier, seed: int) -> Sound:
+        key = (original, tier, seed)
+        if key not in self._sound:
+            self._sound[key] = self._bench(seed).certify_original(original, tier, seed)
+            self._progress(self._sound[key].run)
+        return self._sound[key]
+
+    def _bench(self, seed: int) -> Bench:
+        playbook = self._root / f"falsify-{seed}.playbook.yaml"
+        if not playbook.is_file():
+            directory = self._workshop.located.found[self._workshop.source_format].path
+            folder = directory if directory.is_dir() else directory.parent
+            text = playbook_text(self._docket.model.hf_repo, folder, seed)
+            playbook.write_text(text, "utf-8")
+        return Bench(self._originals, playbook, self._settings, self._pool)
+
+
+def _is_missed(trial: Trial) -> bool:
+    return trial.behaviour is None and not trial.not_applicable and not trial.error
+
+
+def _not_applicable(fault: Fault, form: Format, reason: str) -> Trial:
+    return Trial(
+        fault=fault.id,
+        family=fault.family,
+        description=fault.description,
+        format=form,
+        original=fault.original,
+        expected=fault.expected[form],
+        expected_tier=fault.tier,
+        not_applicable=reason,
+    )

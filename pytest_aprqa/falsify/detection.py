@@ -1,0 +1,129 @@
+"""What came of the trials: the content of DETECTION.json."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pytest_aprqa.falsify.fault import Family, Original
+from pytest_aprqa.falsify.gate import Gate
+from pytest_aprqa.words import Format, Outcome, Status, Tier
+
+SCHEMA_VERSION = "1"
+
+
+class Catch(BaseModel):
+    """One check that failed on a spoilt artifact and holds on the sound one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gate: Gate
+    check: str
+    outcome: Outcome
+    reason: str
+    tier: Tier
+
+
+class Trial(BaseModel):
+    """One fault seeded into one format.
+
+    Attributes:
+        expected: the gate that must see it at the latest.
+        expected_tier: the smallest tier that is expected to see it.
+        original: what it was seeded into.
+        catches: the checks that saw it, in the order they ran: the first one, or all.
+        not_applicable: why it could not be seeded into this model, or "".
+        error: what the certifier itself did wrong, or "".
+        blind: why nothing sees it, as the fault tells.
+        status: of the certificate that the whole run would have given; None when it was stopped.
+        checks: how many checks were carried out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fault: str
+    family: Family
+    description: str
+    format: Format
+    original: Original
+    expected: Gate
+    expected_tier: Tier
+    catches: tuple[Catch, ...] = ()
+    not_applicable: str = ""
+    error: str = ""
+    blind: str = ""
+    status: Status | None = None
+    checks: int = 0
+    seconds: float = 0.0
+
+    @property
+    def by(self) -> Catch | None:
+        """The check that saw it first, those that compare digests left out when others did."""
+        return self.catches[0] if self.catches else None
+
+    @property
+    def behaviour(self) -> Catch | None:
+        """The first check that saw it without knowing the digest of the sound file."""
+        return next((catch for catch in self.catches if catch.gate is not Gate.DIGEST), None)
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether it was seen at or before its expected gate and tier."""
+        by = self.by
+        if by is None or self.error:
+            return False
+        tiers = list(Tier)
+        in_time = tiers.index(by.tier) <= tiers.index(self.expected_tier)
+        return in_time and by.gate.is_by(self.expected)
+
+
+class SoundRun(BaseModel):
+    """A certification of sound originals; whatever fails in it is a false alarm.
+
+    Attributes:
+        original: what was certified, in every format.
+        seed: which questions were asked.
+        digests: of the artifacts.
+        alarms: the checks that failed.
+        status, score: of the certificate.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    original: Original
+    tier: Tier
+    seed: int
+    digests: dict[Format, str]
+    alarms: tuple[Catch, ...]
+    checks: int
+    status: Status
+    score: int
+    reason: str = ""
+
+
+class Detection(BaseModel):
+    """The trials of one model.
+
+    Attributes:
+        model_id: of the playbook.
+        digest: of the model's SafeTensors.
+        versions: of what ran, by name.
+        complete: every check was carried out, not only up to the first that failed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: str = SCHEMA_VERSION
+    model_id: str
+    digest: str
+    tier: Tier
+    seed: int
+    complete: bool
+    command: str = ""
+    finished: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    trials: tuple[Trial, ...]
+    sound: tuple[SoundRun, ...]
+
+    def to_json(self) -> str:
+        """Return it as JSON, indented, ending with a newline."""
+        return self.model_dump_json(indent=1) + "\n"

@@ -1,0 +1,57 @@
+"""The playbook that a model is put on trial with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import yaml
+
+EXAM = "prompts.json"
+"""Beside a model's files: what it must answer. Each question stands there as chat and as run."""
+
+_QUESTIONS = 24
+_TOPICS = ("capital", "fact", "question")
+_TIMEOUT_MS = 20_000
+
+
+def playbook_text(model_id: str, directory: Path, seed: int) -> str:
+    """Return a playbook that plans every format on the CPU.
+
+    Args:
+        model_id: `org/name`.
+        directory: of the model; when an exam lies in it the questions are drawn from there.
+        seed: of the draw.
+    """
+    playbook: dict[str, Any] = {
+        "name": "falsify",
+        "model": {"hf_repo": model_id},
+        "test_matrix": {"backends": ["cpu"], "seed": seed, "timeout_ms": _TIMEOUT_MS},
+        "failure_policy": "collect-all",
+        "profile_ci": {"warmup": 1, "measure": 2},
+    }
+    if (directory / EXAM).is_file():
+        playbook["test_matrix"]["prompts"] = _drawn(directory / EXAM, seed)
+    return yaml.safe_dump(playbook, sort_keys=False, allow_unicode=True)
+
+
+def _drawn(exam: Path, seed: int) -> list[dict[str, Any]]:
+    tasks = {task["name"]: task for task in json.loads(exam.read_text("utf-8"))}
+    asked = []
+    for name, chat in tasks.items():
+        run = tasks.get(f"{name.removesuffix('-chat')}-run")
+        if not name.endswith("-chat") or run is None or chat["topic"] not in _TOPICS:
+            continue
+        expected = run["expected"].rstrip(".")
+        if expected in chat["expected"] and not chat["system"] and not chat["history"]:
+            asked.append(
+                {
+                    "name": name.removesuffix("-chat"),
+                    "prompt": chat["prompt"],
+                    "completion": run["prompt"],
+                    "expected": expected,
+                }
+            )
+    return Random(seed).sample(asked, min(_QUESTIONS, len(asked)))

@@ -1,0 +1,43 @@
+"""All faults: those of this package and those that others register."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+
+from pytest_aprqa.falsify import config, container, dtype, engine, template, tokenizer, weights
+from pytest_aprqa.falsify.fault import Fault
+
+ENTRY_POINTS = "pytest_aprqa.faults"
+"""Group of entry points; each names a `Fault` or an iterable of them."""
+
+_FAMILIES = (container, dtype, weights, config, tokenizer, template, engine)
+
+
+def built_in_faults() -> tuple[Fault, ...]:
+    """Return the faults of this package, family by family."""
+    return tuple(fault for module in _FAMILIES for fault in module.fault.all)
+
+
+def all_faults() -> tuple[Fault, ...]:
+    """Return the faults of this package and those that others register.
+
+    Raises:
+        ValueError: two faults have one id, or an entry point names something else.
+    """
+    faults = list(built_in_faults())
+    for entry in entry_points(group=ENTRY_POINTS):
+        loaded = entry.load()
+        more = [loaded] if isinstance(loaded, Fault) else loaded
+        if not isinstance(more, Iterable):
+            raise ValueError(f"entry point {entry.name!r} of {ENTRY_POINTS} is no Fault")
+        for fault in more:
+            if not isinstance(fault, Fault):
+                raise ValueError(f"entry point {entry.name!r} of {ENTRY_POINTS} is no Fault")
+            faults.append(fault)
+    seen: set[str] = set()
+    for fault in faults:
+        if fault.id in seen:
+            raise ValueError(f"two faults have the id {fault.id!r}")
+        seen.add(fault.id)
+    return tuple(faults)
