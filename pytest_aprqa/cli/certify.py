@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_aprqa.run.planning import PlannedPlaybook
     from pytest_aprqa.run.settings import Settings
 
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": False}
+PASS_ON = {"allow_extra_args": True}
 LOCK = "playbook.lock.yaml"
 
 Output = Annotated[
@@ -48,7 +48,7 @@ Output = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(context_settings=PASS_ON)(certify)
+    app.command()(certify)
     app.command(context_settings=PASS_ON)(run)
 
 
@@ -154,7 +154,6 @@ def run(
 
 
 def certify(
-    context: typer.Context,
     models: Annotated[
         list[str] | None, typer.Argument(help="Models of the registry, by id or short name")
     ] = None,
@@ -207,7 +206,7 @@ def certify(
         complain(sentence)
     if not found:
         raise typer.Exit(Exit.NOT_FOUND)
-    code = run_pytest([*map(str, found), *request.arguments(), *context.args])
+    code = run_pytest([*map(str, found), *request.arguments()])
     raise typer.Exit(code or (Exit.NOT_FOUND if missing else Exit.OK))
 
 

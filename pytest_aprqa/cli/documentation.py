@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from inspect import Parameter, getdoc, signature
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 from pytest_aprqa.cli.exits import MEANINGS, Exit
 from pytest_aprqa.cli.show import document, say
+from pytest_aprqa.words import Format
 
 PAGE = Path("docs/cli.md")
 HEAD = """\
@@ -52,58 +58,86 @@ def register(app: typer.Typer) -> None:
 
 def page(app: typer.Typer) -> str:
     """Return the page: exit codes, then every command with its arguments and options."""
-    root: Any = typer.main.get_command(app)
     rows = "\n".join(f"| {code.value} | {text} |" for code, text in MEANINGS.items())
-    parts = [HEAD, f"## Exit codes\n\n| code | meaning |\n| --- | --- |\n{rows}\n"]
-    parts += [
-        _section(name, root.commands[name]) for name in root.commands if not _hidden(root, name)
-    ]
-    return "\n".join(parts)
+    codes = f"## Exit codes\n\n| code | meaning |\n| --- | --- |\n{rows}\n"
+    sections = [_section(c) for c in app.registered_commands if c.callback and not c.hidden]
+    return "\n".join([HEAD, codes, *sections])
 
 
-def _hidden(root: Any, name: str) -> bool:
-    return bool(root.commands[name].hidden)
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """A parameter of a command: its name, its type and what was told to typer of it."""
+
+    name: str
+    type: Any
+    info: Any
+    default: Any
+
+    @property
+    def is_argument(self) -> bool:
+        return isinstance(self.info, typer.models.ArgumentInfo)
+
+    @property
+    def usage(self) -> str:
+        shown = self.name.upper() + ("..." if get_origin(self.type) is list else "")
+        return shown if self.default is Parameter.empty else f"[{shown}]"
+
+    @property
+    def flags(self) -> str:
+        # In `Annotated`, the first name a typer.Option is given arrives as its default.
+        names = ", ".join(filter(_is_flag, (self.info.default, *(self.info.param_decls or ()))))
+        if self.type is bool:
+            return names
+        if isinstance(self.type, type) and issubclass(self.type, Enum):
+            return f"{names} " + "\\|".join(str(member.value) for member in self.type)
+        return f"{names} {self.info.metavar or _METAVARS.get(self.type, 'TEXT')}"
+
+    @property
+    def help(self) -> str:
+        return (self.info.help or "").partition(" [default: ")[0].replace("|", "\\|")
+
+    @property
+    def stated_default(self) -> str:
+        stated = (self.info.help or "").partition(" [default: ")[2].partition("]")[0]
+        if stated or self.default in (Parameter.empty, None, False, ""):
+            return stated
+        return f"`{getattr(self.default, 'value', self.default)}`"
+
+    def row(self) -> str:
+        """Return the line of the table."""
+        name = self.usage if self.is_argument else self.flags
+        return f"| `{name}` | {self.help} | {self.stated_default} |"
 
 
-def _section(name: str, command: Any) -> str:
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option"]
-    usage = " ".join([f"apr-qa {name}", *(_usage(a) for a in arguments), "[OPTIONS]"])
-    rows = [f"| `{_usage(a)}` | {_text(a)} | {_default(a)} |" for a in arguments]
-    rows += [f"| `{_names(o)}` | {_text(o)} | {_default(o)} |" for o in options]
-    listed = "\n".join(["| | | default |", "| --- | --- | --- |", *rows])
-    return f"## {name}\n\n{command.help.strip()}\n\n    {usage}\n\n{listed}\n"
+_METAVARS = {Path: "PATH", int: "N", list[Format]: "FORMAT"}
 
 
-def _usage(argument: Any) -> str:
-    name = argument.name.upper() + ("..." if argument.nargs == -1 else "")
-    return name if argument.required else f"[{name}]"
+def _is_flag(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith("-")
 
 
-def _names(option: Any) -> str:
-    names = ", ".join(option.opts)
-    if option.is_flag:
-        return names
-    choices = getattr(option.type, "choices", None)
-    values = (
-        "|".join(map(_value, choices)) if choices else option.metavar or option.type.name.upper()
-    )
-    return f"{names} {values}".replace("|", "\\|")
+def _section(command: Any) -> str:
+    callback = command.callback
+    name = command.name or callback.__name__.replace("_", "-")
+    parameters = list(_parameters(callback))
+    arguments = [parameter for parameter in parameters if parameter.is_argument]
+    options = [parameter for parameter in parameters if not parameter.is_argument]
+    usage = " ".join([f"apr-qa {name}", *(a.usage for a in arguments), "[OPTIONS]"])
+    rows = "\n".join(parameter.row() for parameter in (*arguments, *options))
+    listed = f"| | | default |\n| --- | --- | --- |\n{rows}"
+    return f"## {name}\n\n{getdoc(callback)}\n\n    {usage}\n\n{listed}\n"
 
 
-def _text(parameter: Any) -> str:
-    return (parameter.help or "").partition(" [default:")[0].replace("|", "\\|")
+def _parameters(callback: Callable[..., Any]) -> Iterator[_Parameter]:
+    hints = get_type_hints(callback, include_extras=True)
+    for name, parameter in signature(callback).parameters.items():
+        if get_origin(hints[name]) is not Annotated:
+            continue  # the context
+        kind, info = get_args(hints[name])
+        yield _Parameter(name, _without_none(kind), info, parameter.default)
 
 
-def _default(parameter: Any) -> str:
-    stated = (parameter.help or "").partition(" [default: ")[2].partition("]")[0]
-    if stated:
-        return stated
-    value = parameter.default
-    if value is None or value is False or parameter.required or value == ():
-        return ""
-    return f"`{_value(value)}`"
-
-
-def _value(value: Any) -> str:
-    return str(getattr(value, "value", value))
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    return next(part for part in get_args(kind) if part is not NoneType)

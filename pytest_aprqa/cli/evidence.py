@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -169,6 +170,7 @@ def tickets(
     json: Json = False,
 ) -> None:
     """Write a ticket for each root cause of the failures; nothing is sent anywhere."""
+    from pytest_aprqa.report.markdown import escaped
     from pytest_aprqa.report.tickets import command
     from pytest_aprqa.report.tickets import tickets as made_of
     from pytest_aprqa.verdict.run_file import replace_content
@@ -182,7 +184,9 @@ def tickets(
     for number, ticket in enumerate(found, start=1):
         name = f"ticket-{number:02d}.md"
         if output is None:
-            document(f"# {ticket.title}\n\nLabels: {', '.join(ticket.labels)}\n\n{ticket.body}")
+            document(
+                f"# {escaped(ticket.title)}\n\nLabels: {', '.join(ticket.labels)}\n\n{ticket.body}"
+            )
         else:
             replace_content(output / name, ticket.body.encode("utf-8"))
             document(command(ticket, repo, output / name))
@@ -255,7 +259,7 @@ def _rescored(run: Run, where: Path) -> Rescored:
 
 def _checks(run: Run, evidence: Path, given: Path | None) -> dict[str, Check]:
     """Return the checks of a run's playbook by name."""
-    from pytest_aprqa.playbook.load import load_playbook
+    from pytest_aprqa.playbook.load import PlaybookError, load_playbook
     from pytest_aprqa.playbook.plan import make_plan
 
     folders = (evidence.parent, Path(), PLAYBOOKS)
@@ -268,8 +272,11 @@ def _checks(run: Run, evidence: Path, given: Path | None) -> dict[str, Check]:
             "give it with --playbook",
             Exit.NOT_FOUND,
         )
-    plan = make_plan(load_playbook(path), tier=run.plan.tier, no_gpu=run.plan.cpu_only)
-    return {check.name: check for check in plan.checks}
+    loaded, cpu = load_playbook(path), run.plan.cpu_only
+    plans = [make_plan(loaded, no_gpu=cpu)]
+    with suppress(PlaybookError):  # a playbook need not serve its own tier whole
+        plans.append(make_plan(loaded, tier=run.plan.tier, no_gpu=cpu))
+    return {check.name: check for plan in plans for check in plan.checks}
 
 
 def _show_rejudged(judged: Iterable[Rejudged]) -> None:

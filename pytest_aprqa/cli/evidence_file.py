@@ -65,7 +65,7 @@ def _from_journal(path: Path) -> Run:
         raise UserError(
             f"{path}, line {line}: the chain of digests breaks here, so the journal was changed"
         )
-    records = journal.records
+    records = journal.latest
     return conclude(
         run_id=journal.header.run_id,
         started=journal.header.started,

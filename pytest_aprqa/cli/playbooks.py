@@ -179,10 +179,13 @@ def _require_id(model: str) -> None:
 
 
 def _file_name(model: str, template: str) -> str:
+    """Return the name under which `certify` looks for the playbook."""
     from pytest_aprqa.playbook.compose import short_name
     from pytest_aprqa.playbook.find import SUFFIX
+    from pytest_aprqa.playbook.tier_names import TIER_NAMES
 
-    return f"{short_name(model)}-{_safe(template.removesuffix('.yaml'))}{SUFFIX}"
+    tier = template.rpartition("/")[2].partition("-")[0].removesuffix(".yaml")
+    return f"{short_name(model)}{f'-{tier}' if tier in TIER_NAMES else ''}{SUFFIX}"
 
 
 def _safe(name: str) -> str:

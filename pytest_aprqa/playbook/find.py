@@ -35,16 +35,17 @@ def find_playbook(directory: Path, model_id: str, tier: Tier) -> Path | None:
     """Return the playbook of a model for a tier, or None.
 
     A file counts only when its `model.hf_repo` is the model: base and instruct models share
-    names. When no candidate is there, any other playbook of the model with a fitting suffix, or
-    without one, is taken.
+    names. When no candidate is there, any other playbook of the model is taken, first those with
+    a fitting suffix, then those without one: it is run at the tier that is asked for.
     """
     for name in candidate_names(model_id, tier):
         path = directory / name
         if path.is_file() and model_of(path) == model_id:
             return path
     about = [path for path in playbooks_in(directory) if model_of(path) == model_id]
-    fitting = [path for path in about if _tier(path) is tier]
-    return next(iter([*fitting, *(path for path in about if _tier(path) is None)]), None)
+    order = (tier, None)
+    about.sort(key=lambda path: order.index(_tier(path)) if _tier(path) in order else len(order))
+    return about[0] if about else None
 
 
 def playbooks_in(directory: Path) -> Iterator[Path]:

@@ -70,7 +70,7 @@ def examine(apr_binary: str | None) -> list[Finding]:
         memory,
         _gpu(),
         *engines,
-        _apr(apr_binary),
+        examine_apr(apr_binary),
         *_caches(),
         *(Finding(f"package {name}", Health.OK, v) for name, v in machine.packages.items()),
     ]
@@ -102,7 +102,8 @@ def _gpu() -> Finding:
     return Finding("GPU", Health.ABSENT, f"{reason}; GPU cells are skipped")
 
 
-def _apr(binary: str | None) -> Finding:
+def examine_apr(binary: str | None) -> Finding:
+    """Return what there is of the apr binary; one that is named must be there and work."""
     name = "apr binary"
     path = shutil.which(binary or "apr")
     if path is None:

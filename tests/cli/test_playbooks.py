@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_aprqa.playbook.load import load_playbook
+from pytest_aprqa.playbook.plan import make_plan
+
+
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_generate_writes_a_playbook_that_plans(cli, tmp_path, form):
+    result = cli("generate", "org/Some-Model", "-c", 5, "-f", form)
+    assert result.code == 0
+    path = tmp_path / "made.playbook.yaml"
+    path.write_text(result.out)
+    loaded = load_playbook(path)
+    assert loaded.playbook.model.hf_repo == "org/Some-Model"
+    assert len(loaded.playbook.scenarios) == 5
+    plan = make_plan(loaded, no_gpu=True)
+    assert {check.scenario.name for check in plan.scenarios} >= {"arithmetic-001", "fact-001"}
+    if form == "json":
+        assert len(json.loads(result.out)["scenarios"]) == 5
+
+
+def test_lock_playbooks_locks_and_tells_what_has_changed(cli, tmp_path):
+    folder = tmp_path / "playbooks" / "models"
+    assert cli("new", "org/one", "--output", folder / "one-mvp.playbook.yaml").code == 0
+    assert cli("lock-playbooks").code == 0
+    assert cli("lock-playbooks", "--check").code == 0
+    path = folder / "one-mvp.playbook.yaml"
+    path.write_text("# a comment changes nothing\n" + path.read_text())
+    assert cli("lock-playbooks", "--check").code == 0
+    path.write_text(path.read_text().replace("org/one", "org/two"))
+    result = cli("lock-playbooks", "--check")
+    assert result.code == 1
+    assert "one-mvp.playbook.yaml: model.hf_repo has changed since it was locked" in result.err
+    assert cli("lock-playbooks", "nowhere").code == 3
+
+
+def test_new_extends_a_template_under_the_name_that_certify_looks_for(cli, tmp_path):
+    assert cli("new", "org/My-Model-Instruct", "--template", "quick-check").code == 0
+    path = tmp_path / "playbooks" / "models" / "my-model-instruct-quick.playbook.yaml"
+    assert load_playbook(path).playbook.model.hf_repo == "org/My-Model-Instruct"
+    again = cli("new", "org/My-Model-Instruct", "--template", "quick-check")
+    assert (again.code, "--force replaces it" in again.sentence) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["new", "org/x", "--template", "none"], "templates: "),
+        (["new", "no-slash"], "is no model id"),
+        (["new", "org/x", "--output", "x.yaml"], "must end in .playbook.yaml"),
+        (["generate", "no-slash"], "is no model id"),
+    ],
+)
+def test_a_playbook_that_would_not_load_is_not_left_behind(cli, tmp_path, arguments, words):
+    result = cli(*arguments)
+    assert (result.code, words in result.sentence) == (2, True), result
+    assert not list(tmp_path.rglob("*.yaml"))
+
+
+def test_bootstrap_states_what_the_model_says_of_itself(cli, builtin, tmp_path):
+    result = cli("bootstrap", builtin, "--hf-repo", "org/tiny", "-o", "a/b.playbook.yaml")
+    assert result.code == 0, result
+    loaded = load_playbook(tmp_path / "a" / "b.playbook.yaml")
+    config = json.loads((builtin / "config.json").read_text())
+    model = loaded.playbook.model
+    assert model.expected_hidden_dim == config["hidden_size"]
+    assert model.expected_num_layers == config["num_hidden_layers"]
+    assert model.expected_vocab_size == config["vocab_size"]
+    assert (model.family, model.size_category) == (config["model_type"], "tiny")
+    assert (loaded.path.parent / model.local_path).resolve() == builtin.resolve()
+
+
+def test_bootstrap_needs_a_model(cli, tmp_path):
+    assert cli("bootstrap", "nowhere").code == 3
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    result = cli("bootstrap", "bad.gguf")
+    assert (result.code, "bad.gguf" in result.sentence) == (1, True)
