@@ -70,7 +70,7 @@ def _same(found: Any, expected: Any) -> bool:
     if isinstance(found, list | tuple) and isinstance(expected, list | tuple):
         pairs = zip(found, expected, strict=False)
         return len(found) == len(expected) and all(_same(one, other) for one, other in pairs)
-    if isinstance(found, float) or isinstance(expected, float):
+    if isinstance(found, int | float) and isinstance(expected, int | float):
         return math.isclose(found, expected, rel_tol=_TOLERANCE)
     return bool(found == expected)
 

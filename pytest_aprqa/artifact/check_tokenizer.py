@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ def check_tokenizer(artifact: Artifact, file: TensorFile, config: ModelConfig) -
     """
     try:
         tokenizer, special, template = _load(artifact, file, config)
+        with _refusals():
+            ids = tokenizer.encode(_PROBE, add_special_tokens=False).ids
+            text = tokenizer.decode(ids, skip_special_tokens=False)
     except ArtifactError as error:
         if error.fault is not ArtifactFault.MALFORMED:
             raise
@@ -40,7 +44,7 @@ def check_tokenizer(artifact: Artifact, file: TensorFile, config: ModelConfig) -
         return FileReport((Finding(RULE, str(error), where="tokenizer"),))
     findings = [
         *_sizes(tokenizer, special, config),
-        *_encoding(tokenizer),
+        *_encoding(ids, text),
         *_template(template, special, tokenizer),
     ]
     return FileReport(tuple(findings), {"vocabulary": tokenizer.get_vocab_size()})
@@ -66,10 +70,23 @@ def _load(
         ids = (vocabulary.bos, vocabulary.eos, vocabulary.unk, vocabulary.pad)
         special = dict(zip(_SPECIAL, ids, strict=True))
         template = vocabulary.chat_template
-    try:
+    with _refusals():
         return Tokenizer.from_str(text), special, template
-    except Exception as error:  # the library raises bare Exception for whatever it refuses
-        raise _NotLoadableError(f"the tokenizer does not load: {error}") from error
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say what the tokenizers library refuses.
+
+    It raises bare Exception for that, and for what it did not foresee a panic of its Rust code, which
+    is no Exception.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise _NotLoadableError(f"the tokenizer does not work: {error}") from error
 
 
 def _hugging_face(
@@ -121,12 +138,10 @@ def _sizes(
         )
 
 
-def _encoding(tokenizer: Any) -> Iterator[Finding]:
-    ids = tokenizer.encode(_PROBE, add_special_tokens=False).ids
+def _encoding(ids: list[int], text: str) -> Iterator[Finding]:
     if not ids:
         yield Finding(RULE, f"the tokenizer encodes {_PROBE!r} to nothing", where="tokenizer")
         return
-    text = tokenizer.decode(ids, skip_special_tokens=False)
     if text.strip() != _PROBE:
         yield Finding(
             RULE,
@@ -142,8 +157,9 @@ def _template(
     if template is None:
         yield Finding(TEMPLATE_RULE, "there is no chat template", Severity.INFO)
         return
+    ids = range(tokenizer.get_vocab_size(with_added_tokens=True))
     texts = {
-        role: tokenizer.id_to_token(number) or "" if number is not None else ""
+        role: tokenizer.id_to_token(number) or "" if number in ids else ""
         for role, number in special.items()
     }
     try:

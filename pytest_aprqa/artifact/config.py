@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.architecture import Architecture, architecture
+from pytest_aprqa.artifact.config_rope import DEFAULT_THETA, Rope, rope_from_hf, rope_to_hf
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
 RULE = "G0-CONFIG"
+
+LARGEST = 2**31 - 1
+"""No size in a model is larger; GGUF and every engine hold them in 32 bits."""
+
+_LARGEST_FLOAT = 3.4e38
+
+MOST_LAYERS = 10_000
+"""Far more than any model has; more are not enumerated."""
 
 # Field of ModelConfig -> key of config.json; an architecture may name its own key.
 _KEYS = {
@@ -41,7 +51,6 @@ _BOOKKEEPING = frozenset(
     {"architectures", "model_type", "transformers_version", "torch_dtype", "dtype"}
     | {"_name_or_path", "rope_theta", "rope_scaling", "rope_parameters", "rope_local_base_freq"}
 )
-_DEFAULT_ROPE_THETA = 10000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class ModelConfig:
     vocab_size: int
     max_position_embeddings: int
     rms_norm_eps: float
-    rope_theta: float = _DEFAULT_ROPE_THETA
+    rope_theta: float = DEFAULT_THETA
     rope_scaling: Mapping[str, Any] | None = None
     partial_rotary_factor: float = 1.0
     local_rope_theta: float | None = None
@@ -88,6 +97,13 @@ class ModelConfig:
     pad_token_id: int | None = None
     dtype: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.num_layers > MOST_LAYERS:
+            raise _malformed(f"{self.num_layers} layers are more than any model has")
+        for name in ("rms_norm_eps", "rope_theta"):
+            if not 0 < getattr(self, name) < _LARGEST_FLOAT:
+                raise _malformed(f"{name} is {getattr(self, name)}, no positive 32-bit number")
 
     @property
     def architecture(self) -> Architecture:
@@ -174,13 +190,18 @@ def config_from_hf(config: Mapping[str, Any]) -> ModelConfig:
         ArtifactError: UNSUPPORTED for an unknown model type; MALFORMED (G0-CONFIG) when a value is
             missing or of the wrong kind.
     """
+    with wrong_kind_is_malformed(RULE, "config.json"):
+        return _understand(config)
+
+
+def _understand(config: Mapping[str, Any]) -> ModelConfig:
     known = architecture(_text(config, "model_type"))
     keys = hf_keys(known)
     given = {**known.defaults, **{key: v for key, v in config.items() if v is not None}}
     num_heads = _whole(given, keys["num_heads"])
     hidden_size = _whole(given, keys["hidden_size"])
-    rope = _rope(given, keys["partial_rotary_factor"])
-    eos = given.get(keys["eos_token_id"])
+    rope = rope_from_hf(given, keys["partial_rotary_factor"])
+    eos = given.get(keys["eos_token_id"], [])
     return ModelConfig(
         model_type=known.model_type,
         hidden_size=hidden_size,
@@ -198,12 +219,12 @@ def config_from_hf(config: Mapping[str, Any]) -> ModelConfig:
         local_rope_theta=rope.local_theta,
         tied=bool(given.get(keys["tied"], False)),
         hidden_act=given.get(keys["hidden_act"]),
-        sliding_window=given.get(keys["sliding_window"]),
+        sliding_window=_id(given, keys["sliding_window"]),
         attention_bias=bool(given.get(keys["attention_bias"], False)),
         mlp_bias=bool(given.get(keys["mlp_bias"], False)),
-        bos_token_id=given.get(keys["bos_token_id"]),
-        eos_token_ids=tuple(eos) if isinstance(eos, list) else () if eos is None else (eos,),
-        pad_token_id=given.get(keys["pad_token_id"]),
+        bos_token_id=_id(given, keys["bos_token_id"]),
+        eos_token_ids=tuple(int(end) for end in (eos if isinstance(eos, list) else [eos])),
+        pad_token_id=_id(given, keys["pad_token_id"]),
         dtype=str(given.get("dtype") or given.get("torch_dtype") or ""),
         extra={
             key: value
@@ -218,6 +239,12 @@ def config_to_hf(config: ModelConfig) -> dict[str, Any]:
     known = config.architecture
     keys = hf_keys(known)
     eos = config.eos_token_ids
+    rope = Rope(
+        theta=config.rope_theta,
+        scaling=config.rope_scaling,
+        partial=config.partial_rotary_factor,
+        local_theta=config.local_rope_theta,
+    )
     values: dict[str, Any] = {
         key: getattr(config, name) for name, key in keys.items() if name not in _WRITTEN_APART
     }
@@ -230,52 +257,8 @@ def config_to_hf(config: ModelConfig) -> dict[str, Any]:
         **{key: value for key, value in values.items() if value is not None},
         **({"eos_token_id": eos[0] if len(eos) == 1 else list(eos)} if eos else {}),
         **({"dtype": config.dtype} if config.dtype else {}),
-        "rope_parameters": _rope_parameters(config),
+        "rope_parameters": rope_to_hf(rope),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Rope:
-    theta: float
-    scaling: Mapping[str, Any] | None
-    partial: float
-    local_theta: float | None
-
-
-def _rope(config: Mapping[str, Any], partial_key: str) -> _Rope:
-    parameters = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if not isinstance(parameters, Mapping):
-        raise _malformed(f"config.json: rope_parameters is {parameters!r}, not an object")
-    local = config.get("rope_local_base_freq")
-    if "full_attention" in parameters:
-        sliding = parameters.get("sliding_attention") or {}
-        local = sliding.get("rope_theta", local)
-        parameters = parameters["full_attention"]
-    theta = parameters.get("rope_theta", config.get("rope_theta", _DEFAULT_ROPE_THETA))
-    partial = parameters.get("partial_rotary_factor", config.get(partial_key, 1.0))
-    kind = parameters.get("rope_type", parameters.get("type", "default"))
-    scaling = {
-        key: value
-        for key, value in parameters.items()
-        if key not in ("rope_theta", "partial_rotary_factor", "type", "rope_type")
-    }
-    return _Rope(
-        theta=float(theta),
-        scaling=None if kind == "default" else {"rope_type": kind, **scaling},
-        partial=float(partial),
-        local_theta=None if local is None else float(local),
-    )
-
-
-def _rope_parameters(config: ModelConfig) -> dict[str, Any]:
-    full: dict[str, Any] = {"rope_type": "default", **(config.rope_scaling or {})}
-    full["rope_theta"] = config.rope_theta
-    if config.partial_rotary_factor != 1.0:
-        full["partial_rotary_factor"] = config.partial_rotary_factor
-    if config.local_rope_theta is None:
-        return full
-    sliding = {"rope_type": "default", "rope_theta": config.local_rope_theta}
-    return {"full_attention": full, "sliding_attention": sliding}
 
 
 def _text(config: Mapping[str, Any], key: str) -> str:
@@ -287,8 +270,15 @@ def _text(config: Mapping[str, Any], key: str) -> str:
 
 def _whole(config: Mapping[str, Any], key: str, default: int | None = None) -> int:
     value = config.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST:
         raise _malformed(f"config.json: {key} is {value!r}, expected a positive integer")
+    return value
+
+
+def _id(config: Mapping[str, Any], key: str) -> int | None:
+    value = config.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise _malformed(f"config.json: {key} is {value!r}, expected an integer")
     return value
 
 

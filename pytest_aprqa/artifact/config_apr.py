@@ -15,6 +15,7 @@ from pytest_aprqa.artifact.config import (
 )
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.tensor_file import TensorFile
+from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
 HF_CONFIG = "hf_config"
 """Our own key: what config.json says beyond the fields APR has names for."""
@@ -71,11 +72,12 @@ def config_from_apr(file: TensorFile) -> ModelConfig:
             rule=RULE,
             where=file.paths[0].name,
         )
-    keys = hf_keys(architecture(model_type))
-    hf = {**(metadata.get(HF_CONFIG) or {}), "model_type": model_type}
-    hf |= {keys[field]: metadata[field] for field in _FIELDS if metadata.get(field) is not None}
-    if "tied_embeddings" in metadata:
-        hf[keys["tied"]] = metadata["tied_embeddings"]
-    config = config_from_hf(hf)
-    theta = metadata.get("rope_theta")
-    return config if theta is None else replace(config, rope_theta=float(theta))
+    with wrong_kind_is_malformed(RULE, file.paths[0].name):
+        keys = hf_keys(architecture(model_type))
+        hf = {**(metadata.get(HF_CONFIG) or {}), "model_type": model_type}
+        hf |= {keys[field]: metadata[field] for field in _FIELDS if metadata.get(field) is not None}
+        if "tied_embeddings" in metadata:
+            hf[keys["tied"]] = metadata["tied_embeddings"]
+        config = config_from_hf(hf)
+        theta = metadata.get("rope_theta")
+        return config if theta is None else replace(config, rope_theta=float(theta))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pytest_aprqa.artifact.architecture import Architecture, architecture_of_gguf
-from pytest_aprqa.artifact.config import RULE, ModelConfig
+from pytest_aprqa.artifact.config import LARGEST, RULE, ModelConfig
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.names import Naming, flags_of
 from pytest_aprqa.artifact.rope_factors import (
@@ -19,6 +19,7 @@ from pytest_aprqa.artifact.rope_factors import (
     llama3_scaling,
 )
 from pytest_aprqa.artifact.tensor_file import TensorFile
+from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
 _RMS_EPS = "attention.layer_norm_rms_epsilon"
 _LAYER_NORM_EPS = "attention.layer_norm_epsilon"
@@ -32,6 +33,11 @@ def config_from_gguf(file: TensorFile) -> ModelConfig:
         ArtifactError: UNSUPPORTED for an unknown architecture or a layer-dependent shape; MALFORMED
             (G0-CONFIG) when a key is missing or of the wrong kind.
     """
+    with wrong_kind_is_malformed(RULE, file.paths[0].name):
+        return _understand(file)
+
+
+def _understand(file: TensorFile) -> ModelConfig:
     keys = _Keys(file)
     known = keys.known
     hidden_size, num_heads = keys.whole("embedding_length"), keys.whole("attention.head_count")
@@ -140,7 +146,7 @@ class _Keys:
                 ArtifactFault.UNSUPPORTED,
                 f"{self.known.gguf}.{suffix} differs from layer to layer, which is not supported",
             )
-        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST:
             raise _malformed(
                 f"{self.known.gguf}.{suffix} is {value!r}, expected a positive integer"
             )

@@ -81,7 +81,7 @@ def _name(contents: ModelContents) -> str:
 
 def _gguf_value(key: str, value: Any) -> GgufValue:
     if isinstance(value, list):
-        element = GgufType.INT32 if key == _TOKEN_TYPES else _scalar_type(value[0])
+        element = GgufType.INT32 if key == _TOKEN_TYPES else _scalar_type(next(iter(value), ""))
         return GgufValue(key, GgufType.ARRAY, value, element)
     return GgufValue(key, _scalar_type(value), value)
 

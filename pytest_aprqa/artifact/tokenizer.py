@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.tokenizer_pre import pre_type
+from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
 RULE = "G0-TOKENIZER"
 _PADDING = re.compile(r"\[PAD\d+\]")
@@ -112,12 +113,19 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary | None:
         ArtifactError: UNSUPPORTED for an algorithm or cutting we do not know; MALFORMED
             (G0-TOKENIZER) when the keys contradict each other.
     """
+    with wrong_kind_is_malformed(RULE, "tokenizer"):
+        return _understand(metadata)
+
+
+def _understand(metadata: Mapping[str, Any]) -> Vocabulary | None:
     keys = {
         key.removeprefix(_GGUF): value for key, value in metadata.items() if key.startswith(_GGUF)
     }
     if "tokens" not in keys:
         return None
     tokens = tuple(keys["tokens"])
+    if not all(isinstance(token, str) for token in tokens):
+        raise _malformed("a token is no text")
     model = _model(keys.get("model"))
     is_spm = model is TokenizerModel.SENTENCEPIECE_BPE
     pre = "" if is_spm else str(keys.get("pre", "default"))
@@ -129,7 +137,7 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary | None:
         raise _malformed(f"{len(tokens)} tokens but {len(scores)} scores")
     if not is_spm and "merges" not in keys:
         raise _malformed("a byte-level BPE tokenizer without merges")
-    eos, eot = keys.get("eos_token_id"), keys.get("eot_token_id")
+    eos, eot = _id(keys, "eos", tokens), _id(keys, "eot", tokens)
     return Vocabulary(
         model=model,
         pre=pre,
@@ -137,17 +145,24 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary | None:
         types=tuple(_token_type(value) for value in types),
         merges=() if is_spm else tuple(_pair(merge) for merge in keys["merges"]),
         scores=tuple(float(score) for score in scores),
-        bos=keys.get("bos_token_id"),
+        bos=_id(keys, "bos", tokens),
         eos=eos,
         eot=None if eot == eos else eot,
-        unk=keys.get("unknown_token_id"),
-        pad=keys.get("padding_token_id"),
+        unk=_id(keys, "unknown", tokens),
+        pad=_id(keys, "padding", tokens),
         add_bos=bool(keys.get("add_bos_token", is_spm or pre_type(pre).add_bos)),
         add_eos=bool(keys.get("add_eos_token", False)),
         add_space_prefix=bool(keys.get("add_space_prefix", is_spm)),
         strips_after=_strips_after(metadata, tokens, types),
         chat_template=metadata.get(_GGUF_TEMPLATE),
     )
+
+
+def _id(keys: Mapping[str, Any], role: str, tokens: Sequence[str]) -> int | None:
+    number = keys.get(f"{role}_token_id")
+    if number is not None and number not in range(len(tokens)):
+        raise _malformed(f"{role}_token_id is {number!r}, the vocabulary has {len(tokens)} entries")
+    return number
 
 
 def _strips_after(

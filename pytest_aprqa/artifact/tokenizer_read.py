@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.template import read_template
 from pytest_aprqa.artifact.tokenizer import RULE, TokenizerModel, TokenType, Vocabulary
 from pytest_aprqa.artifact.tokenizer_pre import recognise
+from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
+_MOST_TOKENS = 10_000_000  # far more than any vocabulary has; more are not filled up
 _OTHER_FORMS = ("tokenizer.model", "vocab.json", "vocab.txt")
 
 
@@ -31,6 +33,12 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
     if not path.is_file():
         refuse_other_tokenizer(directory)
         return None
+    with wrong_kind_is_malformed(RULE, path.name):
+        return _understand(path, config)
+
+
+def _understand(path: Path, config: ModelConfig) -> Vocabulary:
+    directory = path.parent
     tokenizer, stated = _read(path), _read(directory / "tokenizer_config.json")
     model = tokenizer.get("model", {})
     if model.get("type", "BPE") != "BPE":
@@ -43,9 +51,10 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
     ids = {token: number for number, token in enumerate(tokens)}
     merges = tuple(_pair(merge) for merge in model.get("merges", ()))
     eos = _special(stated, "eos_token", ids)
-    ends = tuple(dict.fromkeys((*(() if eos is None else (eos,)), *config.eos_token_ids)))
+    stated_ends = [end for end in config.eos_token_ids if end in range(len(tokens))]
+    ends = tuple(dict.fromkeys((*(() if eos is None else (eos,)), *stated_ends)))
     bos = _special(stated, "bos_token", ids)
-    bos = config.bos_token_id if bos is None else bos
+    bos = _within(config.bos_token_id, tokens) if bos is None else bos
     pad = _special(stated, "pad_token", ids)
     added = _added_by_template(tokenizer)
     return Vocabulary(
@@ -59,9 +68,9 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
         eos=ends[0] if ends else None,
         eot=ends[1] if len(ends) > 1 else None,
         unk=_special(stated, "unk_token", ids),
-        pad=config.pad_token_id if pad is None else pad,
-        add_bos=bool(stated.get("add_bos_token", added.first in _text(tokens, bos))),
-        add_eos=bool(stated.get("add_eos_token", added.last in _text(tokens, eos))),
+        pad=_within(config.pad_token_id, tokens) if pad is None else pad,
+        add_bos=_stated(stated, "add_bos_token", added.first in _text(tokens, bos)),
+        add_eos=_stated(stated, "add_eos_token", added.last in _text(tokens, eos)),
         add_space_prefix=is_spm and _prepends(tokenizer),
         strips_after=frozenset(
             entry["id"] for entry in tokenizer.get("added_tokens", ()) if entry.get("rstrip")
@@ -119,7 +128,9 @@ def _entries(
         is_hex = len(token) == 6 and token.startswith("<0x") and token.endswith(">")
         return TokenType.BYTE if is_byte and is_hex else TokenType.NORMAL
 
-    rows = range(max(texts, default=-1) + 1)
+    if not texts or max(texts) >= _MOST_TOKENS:
+        raise ValueError(f"ids up to {max(texts, default=None)}")
+    rows = range(max(texts) + 1)
     tokens = tuple(texts.get(number, f"[PAD{number}]") for number in rows)
     return tokens, tuple(kind(number) for number in rows)
 
@@ -143,6 +154,16 @@ def _added_by_template(tokenizer: Mapping[str, Any]) -> _Added:
         if part.get("type") == "TemplateProcessing":
             return _Added(part["single"])
     return _Added([])
+
+
+def _stated(stated: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = stated.get(key)
+    return default if value is None else bool(value)
+
+
+def _within(number: int | None, tokens: Sequence[str]) -> int | None:
+    """Drop an id no token has: old configurations write -1 for none."""
+    return number if number in range(len(tokens)) else None
 
 
 def _text(tokens: tuple[str, ...], number: int | None) -> tuple[str, ...]:
@@ -172,6 +193,8 @@ def _prepends(tokenizer: Mapping[str, Any]) -> bool:
 
 def _pair(merge: Any) -> tuple[str, str]:
     left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
+    if not isinstance(left, str) or not isinstance(right, str):
+        raise TypeError(f"merge {merge!r} is no pair of texts")
     return left, right
 
 

@@ -105,10 +105,15 @@ def test_writing_and_reading_gives_the_same_and_keeps_what_is_not_understood() -
     [
         ({"hidden_size": None}, "hidden_size is None, expected a positive integer"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0, expected a positive integer"),
+        ({"num_hidden_layers": 10**6}, "1000000 layers are more than any model has"),
+        ({"intermediate_size": 2**70}, "expected a positive integer"),
         ({"vocab_size": "many"}, "vocab_size is 'many', expected a positive integer"),
         ({"num_attention_heads": True}, "num_attention_heads is True"),
         ({"rms_norm_eps": "1e-5"}, "rms_norm_eps is '1e-5', expected a number"),
-        ({"rope_parameters": [1]}, "rope_parameters is .1., not an object"),
+        ({"rope_parameters": [1]}, "config.json: a value is missing or of the wrong kind"),
+        ({"rope_theta": "big"}, "wrong kind .ValueError: .*'big'"),
+        ({"bos_token_id": "<s>"}, "bos_token_id is '<s>', expected an integer"),
+        ({"eos_token_id": ["</s>"]}, "wrong kind"),
         ({"model_type": 7}, "model_type is 7, expected a name"),
     ],
 )
