@@ -20,6 +20,7 @@ from pytest_aprqa.cli import (
     parity,
     playbooks,
     registry,
+    rejudge,
 )
 from pytest_aprqa.cli.exits import MEANINGS, Exit, UserError, code_of
 from pytest_aprqa.cli.show import complain, say
@@ -35,6 +36,7 @@ app = typer.Typer(
 for group in (
     certify,
     evidence,
+    rejudge,
     registry,
     playbooks,
     artifacts,

@@ -15,6 +15,7 @@ from pytest_aprqa.cli.options import (
     PLAYBOOKS,
     REGISTRY,
     AprBinary,
+    BaseUrl,
     DryRun,
     FailFast,
     ModelCache,
@@ -23,11 +24,13 @@ from pytest_aprqa.cli.options import (
     Offline,
     Policy,
     Registry,
+    Resume,
     Threads,
     Timeout,
     Workers,
 )
 from pytest_aprqa.cli.pytest_process import run_pytest
+from pytest_aprqa.cli.selection import chosen_models, chosen_playbooks
 from pytest_aprqa.cli.show import complain
 from pytest_aprqa.words import FailurePolicy, Tier
 
@@ -61,11 +64,13 @@ class Request:
     model_cache: Path | None = None
     model_path: Path | None = None
     apr_binary: str | None = None
+    base_url: str | None = None
     workers: int = 1
     timeout: int | None = None
     threads: int | None = None
     no_gpu: bool = False
     offline: bool = False
+    resume: bool = False
     dry_run: bool = False
     output: Path | None = None
 
@@ -78,6 +83,7 @@ class Request:
             "--aprqa-model-cache": self.model_cache,
             "--aprqa-model-path": self.model_path,
             "--aprqa-apr-binary": self.apr_binary,
+            "--aprqa-base-url": self.base_url,
             "--aprqa-check-timeout": seconds,
             "--aprqa-threads": self.threads,
             "--aprqa-certifications": self.output,
@@ -85,6 +91,7 @@ class Request:
         flags = {
             "--aprqa-no-gpu": self.no_gpu,
             "--aprqa-offline": self.offline,
+            "--aprqa-resume": self.resume,
             "--aprqa-plan": self.dry_run,
         }
         given = [f"{name}={value}" for name, value in named.items() if value is not None]
@@ -122,11 +129,13 @@ def run(
     model_cache: ModelCache = None,
     model_path: ModelPath = None,
     apr_binary: AprBinary = None,
+    base_url: BaseUrl = None,
     workers: Workers = 1,
     timeout: Timeout = None,
     threads: Threads = None,
     no_gpu: NoGpu = False,
     offline: Offline = False,
+    resume: Resume = False,
     dry_run: DryRun = False,
 ) -> None:
     """Run one playbook. What follows `--` goes to pytest: `apr-qa run X -- -k arithmetic`."""
@@ -137,11 +146,13 @@ def run(
         model_cache=model_cache,
         model_path=model_path,
         apr_binary=apr_binary,
+        base_url=base_url,
         workers=workers,
         timeout=timeout,
         threads=threads,
         no_gpu=no_gpu,
         offline=offline,
+        resume=resume,
         dry_run=dry_run,
         output=CERTIFICATIONS if copy else output,
     )
@@ -172,11 +183,13 @@ def certify(
     model_cache: ModelCache = None,
     model_path: ModelPath = None,
     apr_binary: AprBinary = None,
+    base_url: BaseUrl = None,
     workers: Workers = 1,
     timeout: Timeout = None,
     threads: Threads = None,
     no_gpu: NoGpu = False,
     offline: Offline = False,
+    resume: Resume = False,
     dry_run: DryRun = False,
 ) -> None:
     """Certify models of the registry; each one's playbook is found by its name and tier."""
@@ -186,16 +199,18 @@ def certify(
         model_cache=model_cache,
         model_path=model_path,
         apr_binary=apr_binary,
+        base_url=base_url,
         workers=workers,
         timeout=timeout,
         threads=threads,
         no_gpu=no_gpu,
         offline=offline,
+        resume=resume,
         dry_run=dry_run,
         output=output,
     )
-    wanted = _models(registry, models or [], family, every)
-    found, missing = _playbooks(playbooks, wanted, tier)
+    wanted = chosen_models(registry, models or [], family, every)
+    found, missing = chosen_playbooks(playbooks, wanted, tier)
     if model_path is not None and len(wanted) > 1:
         raise UserError(
             f"--model-path names one model and {len(wanted)} are asked for; use --model-cache"
@@ -239,57 +254,3 @@ def _planned(playbook: Path, request: Request) -> PlannedPlaybook:
                 Exit.FAILED,
             )
     return planned
-
-
-def _models(registry: Path, named: list[str], family: str | None, every: bool) -> list[str]:
-    """Return the ids of the models that are asked for, in the order of the registry."""
-    from pytest_aprqa.registry.models_csv import read_rows
-
-    if sum((bool(named), family is not None, every)) != 1:
-        raise UserError("say which models: by name, with --family NAME, or with --all")
-    rows = read_rows(registry) if registry.is_file() or not named else ()
-    if every:
-        return [row.model_id for row in rows]
-    if family is not None:
-        chosen = [row.model_id for row in rows if row.family.lower() == family.lower()]
-        if not chosen:
-            families = ", ".join(sorted({row.family for row in rows if row.family}))
-            raise UserError(
-                f"{registry} has no family {family!r}; it has {families}", Exit.NOT_FOUND
-            )
-        return chosen
-    return list(dict.fromkeys(_model(name, [row.model_id for row in rows]) for name in named))
-
-
-def _model(name: str, known: list[str]) -> str:
-    """Return the id of a model given by id or short name; an id need not be registered."""
-    folded = name.lower()
-    exact = [model for model in known if model.lower() == folded]
-    short = [model for model in known if model.lower().rpartition("/")[2] == folded]
-    found = exact or short
-    if len(found) > 1:
-        raise UserError(f"{name!r} could be {' or '.join(found)}; give the whole id")
-    if found:
-        return found[0]
-    if name.count("/") == 1:
-        return name
-    raise UserError(f"no model is called {name!r}; `apr-qa list` shows them", Exit.NOT_FOUND)
-
-
-def _playbooks(directory: Path, models: list[str], tier: Tier) -> tuple[list[Path], list[str]]:
-    """Return the playbooks of models, and a sentence for each model that has none."""
-    from pytest_aprqa.playbook.find import candidate_names, find_playbook
-
-    found: list[Path] = []
-    missing: list[str] = []
-    for model in models:
-        path = find_playbook(directory, model, tier)
-        if path is not None:
-            found.append(path)
-        else:
-            names = ", ".join(candidate_names(model, tier))
-            missing.append(
-                f"{model} has no playbook for tier {tier}: looked in {directory} for {names}, "
-                f"and for any other of this model; make one with `apr-qa new`"
-            )
-    return found, missing

@@ -48,3 +48,12 @@ DryRun = Annotated[
 Offline = Annotated[
     bool, typer.Option("--offline", help="Never ask the hub or a package index for a model")
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an interrupted run: only what has no evidence")
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", help="An OpenAI-compatible server that is to answer the serve cells"
+    ),
+]

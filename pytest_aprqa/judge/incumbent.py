@@ -40,10 +40,12 @@ _BANNER = re.compile(
 )
 """Lines that programs print around an answer."""
 
-_TURN = re.compile(r"^(?:You: ?)?Assistant: ?", re.MULTILINE)
+_CHAT = re.compile(r"^===.*\bChat\b.*===", re.MULTILINE)
+_TURN = re.compile(r"^You: ?Assistant: ?", re.MULTILINE)
+_REPLY = re.compile(r"^Assistant: ?", re.MULTILINE)
 _FAREWELL = re.compile(r"\s*^You: *\n(?:Goodbye!)?\s*\Z", re.MULTILINE)
 _NO_TURN = re.compile(r"^You: *\n(?:Goodbye!)?\s*\Z", re.MULTILINE)
-_OUTPUT = re.compile(r"^Output:[ \t]*\n?", re.MULTILINE)
+_OUTPUT = "Output:"
 _COMPLETED = re.compile(r"\s*^Completed in [\d.]+ ?m?s.*\Z", re.MULTILINE | re.DOTALL)
 _END_OF_PROMPT = re.compile(r"(?P<end>[^\n]{1,200}?)\s*\[/(?:s|INST)\]")
 _ERROR = re.compile(r"\[Error: .*\]", re.DOTALL)
@@ -149,18 +151,21 @@ def _answer_in(value: Mapping[str, Any]) -> str:
 
 
 def _between_banners(printed: str) -> str:
-    if turn := _TURN.search(printed):
+    turn = _TURN.search(printed)
+    if turn is None and _CHAT.search(printed):
+        turn = _REPLY.search(printed)
+    if turn:
         return _FAREWELL.sub("", printed[turn.end() :])
-    if _NO_TURN.search(printed):
-        return ""
-    if output := _OUTPUT.search(printed):
-        return _COMPLETED.sub("", printed[output.end() :])
     lines = printed.split("\n")
     while lines and _is_banner(lines[0]):
         del lines[0]
+    if lines and lines[0].startswith(_OUTPUT):
+        text = "\n".join([lines[0].removeprefix(_OUTPUT), *lines[1:]])
+        return _COMPLETED.sub("", text).removeprefix("\n")
     while lines and _is_banner(lines[-1]):
         del lines[-1]
-    return "\n".join(lines)
+    rest = "\n".join(lines)
+    return "" if _NO_TURN.search(rest) and _CHAT.search(printed) else rest
 
 
 def _is_banner(line: str) -> bool:

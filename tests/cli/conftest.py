@@ -127,9 +127,8 @@ def certified(tmp_path_factory: pytest.TempPathFactory, artifact_cache: Path) ->
     playbook = root / "playbooks" / "models" / "tiny-mvp.playbook.yaml"
     playbook.parent.mkdir(parents=True)
     playbook.write_text(PLAYBOOK)
-    result = run_process(
-        "run", playbook.relative_to(root), "--no-gpu", "--threads", 1, "--timeout", 60000, cwd=root
-    )
+    options = ["--no-gpu", "--threads", 1, "--timeout", 60000, "--output", "copies/tiny.json"]
+    result = run_process("run", playbook.relative_to(root), *options, cwd=root)
     evidence = root / "certifications" / "aprqa-reference" / "evidence.json"
     return Certified(root, playbook, evidence, result)
 

@@ -40,6 +40,7 @@ def test_run_is_pytest_underneath_and_leaves_its_evidence(certified):
     assert {"evidence.json", "evidence.jsonl", "report.html", "report.md"} <= {
         path.name for path in folder.iterdir()
     }
+    assert (certified.root / "copies/tiny.json").read_bytes() == certified.evidence.read_bytes()
     command = json.loads(certified.evidence.read_text())["environment"]["command"]
     assert command.startswith("pytest playbooks/models/tiny-mvp.playbook.yaml")
     assert "--aprqa-check-timeout=60.0" in command

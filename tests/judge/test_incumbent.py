@@ -62,6 +62,8 @@ def test_output_without_an_answer_is_empty_and_never_passes(printed):
         ('{"choices": [{"message": {"role": "assistant", "content": "4"}}]}', "4"),
         ('{"message": {"content": "4"}, "done": true}', "4"),
         (STREAM, "It is 4"),
+        (RUN.format("4\n\nUser: And 3+3?\nAssistant: 6"), "4\n\nUser: And 3+3?\nAssistant: 6"),
+        ("4\nOutput: 5", "4\nOutput: 5"),
         ("\x1b]0;title\x07\x1b[31mfour\x1b[0m", "four"),
         (CHAT.format("2? [/s]\n2+2 = 4"), "\n2+2 = 4"),
     ],

@@ -1,0 +1,68 @@
+"""Which models `certify` is asked for, and their playbooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.words import Tier
+
+
+def chosen_models(registry: Path, named: list[str], family: str | None, every: bool) -> list[str]:
+    """Return the ids of the models that are asked for.
+
+    Raises:
+        UserError: no models, or models in more than one way; a name or family that is not known.
+    """
+    from pytest_aprqa.registry.models_csv import read_rows
+
+    if sum((bool(named), family is not None, every)) != 1:
+        raise UserError("say which models: by name, with --family NAME, or with --all")
+    rows = read_rows(registry) if registry.is_file() or not named else ()
+    if every:
+        return [row.model_id for row in rows]
+    if family is not None:
+        chosen = [row.model_id for row in rows if row.family.lower() == family.lower()]
+        if not chosen:
+            families = ", ".join(sorted({row.family for row in rows if row.family}))
+            raise UserError(
+                f"{registry} has no family {family!r}; it has {families}", Exit.NOT_FOUND
+            )
+        return chosen
+    return list(dict.fromkeys(_model(name, [row.model_id for row in rows]) for name in named))
+
+
+def _model(name: str, known: list[str]) -> str:
+    """Return the id of a model given by id or short name; an id need not be registered."""
+    folded = name.lower()
+    exact = [model for model in known if model.lower() == folded]
+    short = [model for model in known if model.lower().rpartition("/")[2] == folded]
+    found = exact or short
+    if len(found) > 1:
+        raise UserError(f"{name!r} could be {' or '.join(found)}; give the whole id")
+    if found:
+        return found[0]
+    if name.count("/") == 1:
+        return name
+    raise UserError(f"no model is called {name!r}; `apr-qa list` shows them", Exit.NOT_FOUND)
+
+
+def chosen_playbooks(
+    directory: Path, models: list[str], tier: Tier
+) -> tuple[list[Path], list[str]]:
+    """Return the playbooks of models, and a sentence for each model that has none."""
+    from pytest_aprqa.playbook.find import candidate_names, find_playbook
+
+    found: list[Path] = []
+    missing: list[str] = []
+    for model in models:
+        path = find_playbook(directory, model, tier)
+        if path is not None:
+            found.append(path)
+        else:
+            names = ", ".join(candidate_names(model, tier))
+            missing.append(
+                f"{model} has no playbook for tier {tier}: looked in {directory} for {names}, "
+                f"and for any other of this model; make one with `apr-qa new`"
+            )
+    return found, missing
