@@ -16,7 +16,7 @@ from pytest_aprqa.playbook.check import Check, Message
 from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
 from pytest_aprqa.verdict.journal import read_journal
-from pytest_aprqa.words import Cell, Gateway, Outcome
+from pytest_aprqa.words import Cell, Format, Gateway, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -36,7 +36,8 @@ def _integrity(check: Check, laboratory: Laboratory) -> Observed:
         source = laboratory.workshop.source_format
         laboratory.require((Gateway.G0,), Cell(source))
     artifact = laboratory.artifact(check.cell.format)
-    report = check_artifact(artifact)
+    reference = _sound_reference(check.cell.format, laboratory)
+    report = check_artifact(artifact, laboratory.plan.model, reference)
     return Observed(
         judgement=judge_g0(report, converted=converted),
         observation={
@@ -45,6 +46,20 @@ def _integrity(check: Check, laboratory: Laboratory) -> Observed:
         },
         artifact_digest=artifact.digest,
     )
+
+
+def _sound_reference(format: Format, laboratory: Laboratory) -> Artifact | None:
+    """Return the reference that config and tokenizer are held against, if it is sound itself.
+
+    None for what the reference was made from: it would be held against its own copy.
+    """
+    from pytest_aprqa.run.laboratory import REFERENCE
+
+    if format is REFERENCE or laboratory.is_converted(REFERENCE):
+        return None
+    evidence = laboratory.gateway(Gateway.G0, Cell(REFERENCE))
+    sound = evidence is not None and evidence.outcome.passes
+    return laboratory.artifact(REFERENCE) if sound else None
 
 
 def _artifact_record(artifact: Artifact, laboratory: Laboratory) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def _stability(check: Check, laboratory: Laboratory) -> Observed:
     """Look back over the run: a crash that repeated in a fresh engine fails G3."""
     records = [
         record
-        for record in read_journal(laboratory.journal).records
+        for record in read_journal(laboratory.journal).latest
         if record.backend is not None and record.check != check.name
     ]
     crashed = [record for record in records if record.outcome is Outcome.CRASHED]

@@ -14,6 +14,7 @@ from pytest_aprqa.artifact.dtypes import to_float32
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.artifact.names import Naming, head_and_embedding, naming_of, required_tensors
 from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.judge.invariants import (
@@ -97,12 +98,14 @@ def _names(check: Check, laboratory: Laboratory) -> Judgement:
     with model_contents(reference) as contents, open_tensors(artifact.path) as file:
         slots = required_tensors(contents.config)
         naming = naming_of(file.tensors)
-        heads = {_head(contents, naming)} if contents.config.tied else set()
+        extra = {*FACTOR_TENSORS}
+        if contents.config.tied:
+            extra.add(_head(contents, naming))
         return judge_names(
             [source.name for source in contents.tensors],
             list(file.tensors),
             {slot.name(naming): slot.hf for slot in slots},
-            declared_extra=heads,
+            declared_extra=extra,
         )
 
 
