@@ -16,6 +16,7 @@ from pytest_aprqa.cli import (
     checkout,
     documentation,
     evidence,
+    fleet,
     machine,
     parity,
     playbooks,
@@ -42,6 +43,7 @@ for group in (
     artifacts,
     parity,
     checkout,
+    fleet,
     machine,
     documentation,
 ):

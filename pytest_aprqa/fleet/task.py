@@ -1,0 +1,90 @@
+"""A shard as the driver sees it: a Ray task that streams records back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_aprqa.fleet.cluster import Node
+from pytest_aprqa.fleet.needs import Needs
+from pytest_aprqa.fleet.shard import CarryOut, Order, carry_out_shard
+from pytest_aprqa.run.settings import Settings
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.words import Cell
+
+UNREAD = 2
+"""Records a shard may be ahead of the driver: what a dying machine costs beside its check."""
+
+
+@dataclass(slots=True)
+class ShardTask:
+    """The task of a shard, and of what is left of it when a machine died.
+
+    Attributes:
+        group: format and backend.
+        needs: what it occupies.
+        done: names of its checks that have evidence.
+        stream: the parcels of the task that is under way.
+        is_waiting: the task has sent nothing yet.
+        unfit_since: seconds on a monotonic clock since when no machine could hold it.
+        stranded: why it was taken back, or "".
+    """
+
+    group: Cell
+    needs: Needs
+    done: set[str] = field(default_factory=set)
+    stream: Any = None
+    is_waiting: bool = False
+    unfit_since: float | None = None
+    stranded: str = ""
+
+    def submit(
+        self, plan: Any, gateways: Iterable[Evidence], settings: Settings, carry_out: CarryOut
+    ) -> Any:
+        """Hand the checks without evidence to Ray; return the stream of their parcels.
+
+        Args:
+            plan: Ray's reference to the PlannedPlaybook.
+            gateways: what is known of the playbook's gateways.
+            settings: the user's.
+            carry_out: runs one check.
+        """
+        import ray
+
+        order = Order(
+            group=self.group,
+            done=frozenset(self.done),
+            gateways=tuple(gateways),
+            settings=replace(settings, threads=self.needs.cpus, resume=False),
+            carry_out=carry_out,
+        )
+        task = ray.remote(
+            num_cpus=self.needs.cpus,
+            num_gpus=self.needs.gpus,
+            memory=self.needs.memory,
+            num_returns="streaming",
+            max_retries=0,  # Ray would run the whole shard again, we run what has no evidence
+            _generator_backpressure_num_objects=UNREAD,
+        )(carry_out_shard)
+        self.is_waiting = True
+        self.stream = task.remote(plan, order)
+        return self.stream
+
+    def cancel(self) -> None:
+        """Take the task back, running or not."""
+        import ray
+
+        if self.stream is not None:
+            ray.cancel(self.stream)
+
+    def strand(self, machines: Iterable[Node], now: float, patience: float) -> None:
+        """Take the task back when for too long no machine could have held it."""
+        fits = any(self.needs.fit(node.resources) for node in machines if node.is_alive)
+        if fits or not self.is_waiting or self.stranded:
+            self.unfit_since = None
+            return
+        self.unfit_since = now if self.unfit_since is None else self.unfit_since
+        if now - self.unfit_since >= patience:
+            self.stranded = f"no machine of the cluster has {self.needs}"
+            self.cancel()
