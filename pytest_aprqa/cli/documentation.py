@@ -60,8 +60,17 @@ def page(app: typer.Typer) -> str:
     """Return the page: exit codes, then every command with its arguments and options."""
     rows = "\n".join(f"| {code.value} | {text} |" for code, text in MEANINGS.items())
     codes = f"## Exit codes\n\n| code | meaning |\n| --- | --- |\n{rows}\n"
-    sections = [_section(c) for c in app.registered_commands if c.callback and not c.hidden]
-    return "\n".join([HEAD, codes, *sections])
+    return "\n".join([HEAD, codes, *_sections(app)])
+
+
+def _sections(app: typer.Typer, prefix: str = "") -> Iterator[str]:
+    """Yield the section of every command, those of groups after the others."""
+    for command in app.registered_commands:
+        if command.callback and not command.hidden:
+            yield _section(command, prefix)
+    for group in app.registered_groups:
+        if group.typer_instance is not None and not group.hidden:
+            yield from _sections(group.typer_instance, f"{prefix}{group.name} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +125,9 @@ def _is_flag(name: Any) -> bool:
     return isinstance(name, str) and name.startswith("-")
 
 
-def _section(command: Any) -> str:
+def _section(command: Any, prefix: str) -> str:
     callback = command.callback
-    name = command.name or callback.__name__.replace("_", "-")
+    name = prefix + (command.name or callback.__name__.replace("_", "-"))
     parameters = list(_parameters(callback))
     arguments = [parameter for parameter in parameters if parameter.is_argument]
     options = [parameter for parameter in parameters if not parameter.is_argument]

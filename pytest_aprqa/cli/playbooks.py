@@ -89,6 +89,8 @@ def lock_playbooks(
         replace_content(output, lock_text(make_lock(loaded)).encode("utf-8"))
         say(f"{output} holds {len(loaded)} playbooks")
         return
+    if not output.is_file():
+        raise UserError(f"there is no lock {output}; write it without --check", Exit.NOT_FOUND)
     lock = read_lock(output)
     changes = [change for playbook in loaded for change in verify(playbook, lock)]
     gone = sorted(set(lock.playbooks) - {path.name for path in paths})

@@ -26,6 +26,7 @@ def test_generate_writes_a_playbook_that_plans(cli, tmp_path, form):
 def test_lock_playbooks_locks_and_tells_what_has_changed(cli, tmp_path):
     folder = tmp_path / "playbooks" / "models"
     assert cli("new", "org/one", "--output", folder / "one-mvp.playbook.yaml").code == 0
+    assert cli("lock-playbooks", "--check").code == 3
     assert cli("lock-playbooks").code == 0
     assert cli("lock-playbooks", "--check").code == 0
     path = folder / "one-mvp.playbook.yaml"
