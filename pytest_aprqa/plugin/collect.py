@@ -35,7 +35,10 @@ def playbook_check(request: pytest.FixtureRequest, aprqa_laboratory: Laboratory)
     """Run the check of the requesting item: the one test body behind every playbook item."""
     item: PlaybookItem = request.node
     stop = stop_signal(item.config, item.path)
-    if reason := stop.reason():
+    if kept := aprqa_laboratory.kept.records.get(item.check.name):
+        evidence = kept
+        item.user_properties.append(("aprqa.resumed", "true"))
+    elif reason := stop.reason():
         evidence = not_run(item.check, Outcome.SKIPPED, reason)
     else:
         from pytest_aprqa.run.check import run_check

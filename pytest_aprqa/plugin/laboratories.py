@@ -8,6 +8,8 @@ import pytest
 
 from pytest_aprqa.plugin.plans import plans_of
 from pytest_aprqa.run.laboratory import Laboratory
+from pytest_aprqa.run.planning import run_plan
+from pytest_aprqa.run.resume import kept_in
 
 
 class Laboratories:
@@ -23,8 +25,14 @@ class Laboratories:
             self.close()
             plans = plans_of(self._config)
             planned = plans.of(item.path)
+            journal = planned.journal_of(_selected(item.session, item.path))
             self._open[item.path] = Laboratory(
-                planned.plan, item.path, plans.settings, planned.output
+                planned.plan,
+                item.path,
+                plans.settings,
+                planned.output,
+                journal=journal,
+                kept=kept_in(journal, run_plan(planned)) if plans.settings.resume else None,
             )
         return self._open[item.path]
 
@@ -33,3 +41,7 @@ class Laboratories:
         for laboratory in self._open.values():
             laboratory.close()
         self._open.clear()
+
+
+def _selected(session: pytest.Session, playbook: Path) -> set[str]:
+    return {item.name for item in session.items if item.path == playbook}

@@ -62,6 +62,7 @@ OPTIONS = (
     Option("check-timeout", "Seconds each check may take (default: the playbook's timeout_ms)",
            metavar="SECONDS", short=False),
     Option("offline", "Never ask the hub or a package index for a model", short=False),
+    Option("resume", "Go on with an interrupted run: only checks without evidence are run", ini=False),
     Option("plan", "Print the plan and what it costs, and run nothing", ini=False, short=False),
 )  # fmt: skip
 
@@ -144,6 +145,7 @@ def settings_of(config: pytest.Config) -> Any:
         apr_binary=value("apr_binary"),
         base_url=value("base_url"),
         offline=bool(value("offline")),
+        resume=bool(config.getoption("aprqa_resume")),
         threads=_number(int, "threads", value("threads")),
         timeout=_number(float, "check-timeout", value("check_timeout")),
         command=shlex.join(["pytest", *map(str, config.invocation_params.args)]),

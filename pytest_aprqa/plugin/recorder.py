@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pytest_aprqa.plugin.html import HtmlRows
 from pytest_aprqa.plugin.nodeid import is_playbook_item
 from pytest_aprqa.plugin.plans import plans_of
 from pytest_aprqa.plugin.stop import run_id, stop_signal
+from pytest_aprqa.registry.models_csv import RegistryError
 from pytest_aprqa.run.book import Book
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.record import RecordError
@@ -39,6 +41,9 @@ class Recorder:
                 file, _, name = nodeid.partition("::")
                 if book := self._book(file):
                     book.select(name)
+        if plans_of(self.config).settings.resume and not self._is_dry:
+            for book in self._books.values():
+                self._trying(book.begin)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.expect(item.nodeid for item in session.items)
@@ -49,13 +54,22 @@ class Recorder:
         if book is None or not book.is_open(name):
             return
         if text := getattr(report, "aprqa_evidence", None):
-            self._record(book, Evidence.model_validate_json(text))
+            evidence = Evidence.model_validate_json(text)
         elif report.failed or report.skipped:
-            self._record(book, self._without_evidence(book, name, report))
+            evidence = self._without_evidence(book, name, report)
+        else:
+            return
+        self._trying(partial(book.record, evidence))
 
-    def _record(self, book: Book, evidence: Evidence) -> None:
+    @property
+    def _is_dry(self) -> bool:
+        return bool(self.config.option.collectonly or self.config.getoption("aprqa_plan"))
+
+    @staticmethod
+    def _trying(write: Callable[[], object]) -> None:
+        """Do what may find the evidence unfit or the disk full; then the session ends."""
         try:
-            book.record(evidence)
+            write()
         except RecordError as error:
             raise pytest.exit.Exception(
                 str(error), returncode=pytest.ExitCode.USAGE_ERROR
@@ -73,16 +87,27 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.config.option.collectonly or self.config.getoption("aprqa_plan"):
+        if self._is_dry:
             return
         interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         for book in self._books.values():
             if book.has_begun:
-                book.conclude(interrupted=interrupted, readme=self.config.rootpath / "README.md")
+                self._conclude(session, book, interrupted)
             stop_signal(self.config, book.playbook).clear()
         unmet = [book for book in self._books.values() if book.is_unmet]
         if unmet and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _conclude(self, session: pytest.Session, book: Book, interrupted: bool) -> None:
+        """Conclude a book; when the disk does not take it, others still end their session well."""
+        try:
+            book.conclude(interrupted=interrupted, readme=self.config.rootpath / "README.md")
+        except (OSError, RegistryError) as error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            book.notices.append(
+                f"the certificate could not be written: {error}; the journal {book.journal} is "
+                "whole, so put that right and give --resume"
+            )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminal: pytest.TerminalReporter = terminalreporter

@@ -13,16 +13,21 @@ from pytest_aprqa.report.markdown import render_markdown
 from pytest_aprqa.report.terminal import Line, Span, Style, summary
 from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.run.environment import environment_of
-from pytest_aprqa.run.planning import PlannedPlaybook, run_plan
+from pytest_aprqa.run.laboratory import workshop_of
+from pytest_aprqa.run.planning import (
+    EARLIER_EVIDENCE,
+    PARTIAL_EVIDENCE,
+    PlannedPlaybook,
+    run_plan,
+)
+from pytest_aprqa.run.resume import Kept, kept_of, missing, require_same_artifacts
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.verdict.journal import Journal, RunHeader
+from pytest_aprqa.verdict.journal import Journal, RunHeader, read_journal
 from pytest_aprqa.verdict.provenance import ArtifactRecord
-from pytest_aprqa.verdict.record import Run, conclude
-from pytest_aprqa.verdict.run_file import write_run
+from pytest_aprqa.verdict.record import RecordError, Run, conclude
+from pytest_aprqa.verdict.run_file import read_run, write_run
 from pytest_aprqa.words import Format, Gateway, Outcome
-
-PARTIAL_EVIDENCE = "evidence.partial.json"
 
 
 class Book:
@@ -30,6 +35,7 @@ class Book:
 
     Attributes:
         run: the concluded run, or None before the end.
+        notices: what its author and its reader should know.
         is_complete: every planned check was selected, so that the run speaks for the model.
     """
 
@@ -45,14 +51,20 @@ class Book:
         self._records: dict[str, Evidence] = {}
         self._journal: Journal | None = None
         self._header = RunHeader.of(run_id, _now(), run_plan(planned))
+        self._kept = Kept()
+        self.notices = [*map(str, planned.plan.notices), *planned.plan.shortfall]
 
     @property
     def has_begun(self) -> bool:
         return self._journal is not None
 
     @property
+    def journal(self) -> Path:
+        return self.planned.journal_of(self._selected)
+
+    @property
     def is_complete(self) -> bool:
-        return self._selected == set(self._checks)
+        return self.planned.is_complete(self._selected)
 
     @property
     def is_unmet(self) -> bool:
@@ -72,19 +84,59 @@ class Book:
         """Return a record of a check that came to no verdict."""
         return not_run(self._checks[name], outcome, reason)
 
+    def begin(self) -> None:
+        """Open the journal once it is known which checks are selected. Safe to call twice.
+
+        With `--resume` it goes on where the last whole record ends.
+
+        Raises:
+            JournalError: it cannot be written, or the run that lies there cannot be resumed.
+        """
+        if self._journal is not None:
+            return
+        if not self._settings.resume:
+            self._note_unfinished()
+        journal = Journal(self.journal, self._header, resume=self._settings.resume)
+        try:
+            plan = journal.header.plan
+            kept = kept_of(journal.header.run_id, journal.latest, plan)
+            workshop = workshop_of(self.planned.plan, self.playbook, self._settings)
+            require_same_artifacts(kept, workshop)
+        except BaseException:
+            journal.close()
+            raise
+        self._journal, self._kept = journal, kept
+        if self._settings.resume:
+            self.notices.append(
+                f"resumed: {len(kept.records)} of {len(plan.checks)} checks have their evidence "
+                f"from the run of {journal.header.started}"
+            )
+        self._header = journal.header
+
     def record(self, evidence: Evidence) -> None:
-        """Write a record down; on return it is on disk. Raises JournalError."""
-        if self._journal is None:
-            self._journal = Journal(self.planned.journal, self._header)
+        """Write a record down; on return it is on disk. Raises JournalError.
+
+        Of a check that has evidence from the run being resumed, that evidence stands.
+        """
+        self.begin()
+        assert self._journal is not None
+        if kept := self._kept.records.get(evidence.check):
+            self._records[evidence.check] = kept
+            return
         self._journal.append(evidence)
         self._records[evidence.check] = evidence
 
     def conclude(self, *, interrupted: bool, readme: Path) -> Run:
-        """Score the run, certify the model, and write everything that follows from it."""
+        """Score the run, certify the model, and write everything that follows from it.
+
+        Raises OSError when the disk does not take it; the journal is whole then.
+        """
         assert self._journal is not None
         for name in self._selected - set(self._records):
-            reason = "not run: interrupted" if interrupted else "not run"
-            self._records[name] = self.blank(name, Outcome.SKIPPED, reason)
+            self._records[name] = self._kept.records.get(name) or self.blank(
+                name, Outcome.SKIPPED, "not run: interrupted" if interrupted else "not run"
+            )
+        self._journal.close()
         records = list(self._records.values())
         self.run = conclude(
             run_id=self._header.run_id,
@@ -98,7 +150,12 @@ class Book:
             failure=_failure(records),
             journal_head=self._journal.head,
         )
-        self._journal.close()
+        if interrupted:
+            done = len(kept_of(self.run.run_id, self.run.records, self.run.plan).records)
+            self.notices.append(
+                f"interrupted: {done} of {len(self._checks)} checks have evidence; the same "
+                "command with --resume goes on from there"
+            )
         self._write(self.run, readme)
         return self.run
 
@@ -109,12 +166,6 @@ class Book:
         if not self.is_complete:
             lines.append((Span(self._selection_note(), Style.WARN),))
         return lines
-
-    @property
-    def notices(self) -> list[str]:
-        """What the author of the playbook should know."""
-        plan = self.planned.plan
-        return [*map(str, plan.notices), *plan.shortfall]
 
     @property
     def evidence(self) -> Path:
@@ -129,17 +180,42 @@ class Book:
             "the certificate on record and the registry stay as they are"
         )
 
+    def _note_unfinished(self) -> None:
+        """Say what becomes of an unfinished run that is not resumed."""
+        path = self.journal
+        try:
+            without = missing(read_journal(path))
+        except RecordError:
+            return
+        if self.is_complete and without:
+            self.notices.append(
+                f"an unfinished run ({without} checks without a record) is kept as "
+                f"{path.name}.previous; to go on with it, rename it to {path.name} in "
+                f"{path.parent} and give --resume"
+            )
+
     def _write(self, run: Run, readme: Path) -> None:
         output = self.planned.output
         if not self.is_complete:
             write_run(self.evidence, run)
             return
+        _keep_certificate(self.evidence, run)
         write_run(self.evidence, run)
         (output / "report.html").write_text(render_html(run), encoding="utf-8")
         (output / "report.md").write_text(render_markdown(run), encoding="utf-8")
         registry = self._settings.certifications / "models.csv"
         if register(registry, run) and readme.is_file() and has_table(readme):
             sync_readme(readme, registry)
+
+
+def _keep_certificate(evidence: Path, run: Run) -> None:
+    """Keep the last certificate beside that of an interrupted run, for regressions to look at."""
+    try:
+        before = read_run(evidence)
+    except RecordError:
+        return
+    if run.interrupted and not before.interrupted and before.run_id != run.run_id:
+        write_run(evidence.with_name(EARLIER_EVIDENCE), before)
 
 
 def _artifacts(records: list[Evidence]) -> dict[Format, ArtifactRecord]:

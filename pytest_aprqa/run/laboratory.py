@@ -22,7 +22,8 @@ from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.plan import Plan
 from pytest_aprqa.run.answers import Answers
 from pytest_aprqa.run.observed import BlockedError
-from pytest_aprqa.run.planning import EVIDENCE, JOURNAL
+from pytest_aprqa.run.planning import EARLIER_EVIDENCE, EVIDENCE, JOURNAL
+from pytest_aprqa.run.resume import Kept
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import settled
@@ -46,22 +47,35 @@ class Laboratory:
     engines stay loaded; the one unused for longest goes first.
     """
 
-    def __init__(self, plan: Plan, playbook: Path, settings: Settings, output: Path) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        playbook: Path,
+        settings: Settings,
+        output: Path,
+        *,
+        journal: Path | None = None,
+        kept: Kept | None = None,
+    ) -> None:
+        """Set up a laboratory; nothing is read or started yet.
+
+        Args:
+            plan: what is to be done.
+            playbook: its file.
+            settings: the user's.
+            output: directory of the evidence.
+            journal: of the run, when it is not the one of a whole run.
+            kept: evidence of the part of the run that was made before.
+        """
         self.plan = plan
         self.settings = settings
-        self.journal = output / JOURNAL
-        self._evidence = output / EVIDENCE
-        self.workshop = Workshop(
-            plan.model,
-            playbook_dir=playbook.parent,
-            model_path=settings.model_path,
-            model_cache=settings.model_cache,
-            cache_dir=settings.artifact_cache,
-            offline=settings.offline,
-        )
+        self.journal = journal or output / JOURNAL
+        self.kept = kept or Kept()
+        self._certificates = (output / EVIDENCE, output / EARLIER_EVIDENCE)
+        self.workshop = workshop_of(plan, playbook, settings)
         self.answers = Answers(self)
         self._engines: OrderedDict[tuple[Format, Backend], Engine] = OrderedDict()
-        self._gateways: dict[str, Evidence] = {}
+        self._gateways = dict(self.kept.records)
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
         self._logs = Path(tempfile.mkdtemp(prefix="aprqa-"))
@@ -169,11 +183,15 @@ class Laboratory:
     @cached_property
     def previous(self) -> Run | None:
         """The last certificate of the same model at the same tier, if it can be read."""
-        try:
-            run = read_run(self._evidence)
-        except RecordError:
-            return None
-        return run if run.plan.tier is self.plan.tier else None
+        for path in self._certificates:
+            try:
+                run = read_run(path)
+            except RecordError:
+                continue
+            of_this_run = run.run_id == self.kept.run_id
+            if run.plan.tier is self.plan.tier and not run.interrupted and not of_this_run:
+                return run
+        return None
 
     def once(self, key: tuple[str, str], make: Callable[[], T]) -> T:
         """Return what `make` returned when it was first called for a key; it may raise."""
@@ -197,6 +215,18 @@ class Laboratory:
             engine.close()
         self._engines.clear()
         shutil.rmtree(self._logs, ignore_errors=True)
+
+
+def workshop_of(plan: Plan, playbook: Path, settings: Settings) -> Workshop:
+    """Return the artifacts of a plan's model, as the user's settings say where they are."""
+    return Workshop(
+        plan.model,
+        playbook_dir=playbook.parent,
+        model_path=settings.model_path,
+        model_cache=settings.model_cache,
+        cache_dir=settings.artifact_cache,
+        offline=settings.offline,
+    )
 
 
 def _is_nowhere(evidence: Evidence) -> bool:

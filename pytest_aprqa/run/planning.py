@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +11,16 @@ from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
 from pytest_aprqa.playbook.plan import Plan, make_plan
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.certificate import pass_threshold
+from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
+from pytest_aprqa.verdict.record import RecordError
 from pytest_aprqa.words import Category, FailurePolicy
 
 JOURNAL = "evidence.jsonl"
 EVIDENCE = "evidence.json"
+EARLIER_EVIDENCE = "evidence.json.previous"
+PARTIAL_JOURNAL = "evidence.partial.jsonl"
+PARTIAL_EVIDENCE = "evidence.partial.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +47,38 @@ class PlannedPlaybook:
     def evidence(self) -> Path:
         return self.output / EVIDENCE
 
+    def journal_of(self, selected: Collection[str]) -> Path:
+        """Return where a run of these checks is written: not over the evidence of a whole run."""
+        return self.output / (JOURNAL if self.is_complete(selected) else PARTIAL_JOURNAL)
+
+    def is_complete(self, selected: Collection[str]) -> bool:
+        """Whether these are all the checks of the plan."""
+        return {check.name for check in self.plan.checks} <= set(selected)
+
 
 def plan_playbook(path: Path, settings: Settings) -> PlannedPlaybook:
     """Load a playbook and plan it. Raises PlaybookError.
 
-    Regression checks stay in the plan only when there is an earlier certificate to compare with.
+    Regression checks stay in the plan only when there is an earlier certificate to compare with;
+    a resumed run keeps to what it planned when it began.
     """
     loaded = load_playbook(path, check_oracle=validate_config)
     plan = make_plan(loaded, tier=settings.tier, no_gpu=settings.no_gpu)
     output = settings.certifications / model_directory(plan.model.hf_repo)
-    if not (output / EVIDENCE).is_file():
+    if not _has_earlier_certificate(output, resume=settings.resume):
         plan = without_regression(plan)
     return PlannedPlaybook(loaded, plan, output, settings.failure_policy or plan.failure_policy)
+
+
+def _has_earlier_certificate(output: Path, *, resume: bool) -> bool:
+    if resume:
+        try:
+            header = read_journal(output / JOURNAL).header
+        except RecordError:
+            header = None
+        if header:
+            return Category.REGR in header.plan.planned_categories()
+    return (output / EVIDENCE).is_file()
 
 
 def without_regression(plan: Plan) -> Plan:

@@ -32,7 +32,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
         return Observed(inconclusive("there is no earlier certificate to compare with"))
     compare = _COMPARISONS[check.subject]
     return Observed(
-        judgement=compare(then, journal.header.plan, journal.records),
+        judgement=compare(then, journal.header.plan, journal.latest),
         observation={"previous_run": then.run_id, "previous_finished": then.finished},
     )
 

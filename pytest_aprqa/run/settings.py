@@ -23,6 +23,7 @@ class Settings:
         apr_binary: path or name of a real `apr` binary that is to run the APR cells.
         base_url: an OpenAI-compatible server that is to answer the serve modality.
         offline: do not ask the hub or a package index for the model.
+        resume: go on with the run whose journal lies there.
         threads: compute threads per engine; None lets the engine use every core.
         timeout: seconds per check, instead of the playbook's.
         command: the command line that started the run, for the evidence.
@@ -38,6 +39,7 @@ class Settings:
     apr_binary: str | None = None
     base_url: str | None = None
     offline: bool = False
+    resume: bool = False
     threads: int | None = None
     timeout: float | None = None
     command: str = ""

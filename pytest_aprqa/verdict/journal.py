@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +72,16 @@ class JournalContent:
     broken_at: int | None = None
     head: str = ""
     size: int = 0
+
+    @property
+    def latest(self) -> tuple[Evidence, ...]:
+        """The last record of each check; a resumed run may have carried one out again."""
+        return latest(self.records)
+
+
+def latest(records: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Return the last record of each check, in the order in which the checks first came."""
+    return tuple({record.check: record for record in records}.values())
 
 
 def read_journal(path: Path) -> JournalContent:
@@ -165,6 +176,11 @@ class Journal:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def latest(self) -> tuple[Evidence, ...]:
+        """The last record of each check the journal held when it was opened."""
+        return latest(self.records)
 
     def append(self, record: Evidence) -> None:
         """Write one record; on return it is on disk.
