@@ -102,17 +102,53 @@ def lock_playbooks(
 
 
 def new(
-    model: Annotated[str, typer.Argument(help="Hugging Face id, org/name")],
+    model: Annotated[str | None, typer.Argument(help="Hugging Face id, org/name")] = None,
     template: Template = "mvp",
     family: Annotated[str | None, typer.Option("--family", help="Family in the registry")] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option("--registry", help="Write one for every model of this models.csv without"),
+    ] = None,
     output: Output = None,
     force: Force = False,
 ) -> None:
     """Write a playbook for a model that extends a template."""
+    if registry is not None:
+        _fill(registry)
+        return
+    if model is None:
+        raise UserError("name a model, org/name, or a registry with --registry models.csv")
     _require_id(model)
     facts = {"hf_repo": model} | ({"family": family} if family else {})
     path = output or PLAYBOOKS / _file_name(model, template)
     _compose(path, template, facts, force)
+
+
+def _fill(registry: Path) -> None:
+    """Write an mvp playbook for every model without one, and a smoke playbook for small ones."""
+    from pytest_aprqa.playbook.compose import (
+        for_certification,
+        for_smoke_test,
+        playbook_text,
+        short_name,
+    )
+    from pytest_aprqa.playbook.find import SUFFIX, model_of, playbooks_in
+    from pytest_aprqa.registry.models_csv import read_rows
+    from pytest_aprqa.words import SizeCategory
+
+    covered = {model_of(path) for path in playbooks_in(PLAYBOOKS)}
+    for row in read_rows(registry):
+        if row.model_id in covered:
+            continue
+        size = SizeCategory(row.size_category)
+        stem = short_name(row.model_id)
+        if (PLAYBOOKS / f"{stem}-mvp{SUFFIX}").exists():  # of its instruct model
+            stem += "-base"
+        written = [for_certification(row.model_id, stem, row.family, size)]
+        if size in (SizeCategory.TINY, SizeCategory.SMALL):
+            written.append(for_smoke_test(row.model_id, stem))
+        for fields in written:
+            _write(PLAYBOOKS / f"{fields['name']}{SUFFIX}", playbook_text(fields), force=False)
 
 
 def bootstrap(
