@@ -80,3 +80,20 @@ def test_bootstrap_needs_a_model(cli, tmp_path):
     (tmp_path / "bad.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
     result = cli("bootstrap", "bad.gguf")
     assert (result.code, "bad.gguf" in result.sentence) == (1, True)
+
+
+def test_new_covers_every_model_of_a_registry_once(cli, tmp_path):
+    registry = tmp_path / "models.csv"
+    rows = ["model_id,family,parameters,size_category", "org/Small-1B,one,1B,small"]
+    rows += ["org/Large-20B-Instruct,two,20B,large", "org/Large-20B,two,20B,large"]
+    registry.write_text("\n".join(rows) + "\n")
+    folder = tmp_path / "playbooks" / "models"
+    assert cli("new", "--registry", registry).code == 0
+    assert {path.name for path in folder.iterdir()} == {
+        "small-1b-mvp.playbook.yaml",
+        "small-1b-smoke.playbook.yaml",
+        "large-20b-instruct-mvp.playbook.yaml",
+        "large-20b-mvp.playbook.yaml",
+    }
+    assert all(make_plan(load_playbook(path)).checks for path in folder.iterdir())
+    assert cli("new", "--registry", registry).out == ""
