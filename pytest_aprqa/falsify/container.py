@@ -67,7 +67,7 @@ def header_length(sample: Sample, random: Random) -> None:
         value = int.from_bytes(file.read(width), "little")
         file.seek(offset)
         file.write((value + 1).to_bytes(width, "little"))
-    _sign_apr(sample)
+    sign_apr(sample)
 
 
 @fault("magic", "the first bytes are those of no format", everywhere(Gate.G0))
@@ -78,7 +78,7 @@ def magic(sample: Sample, random: Random) -> None:
 @fault("version", "the file claims a version that does not exist", converted(Gate.G0))
 def version(sample: Sample, random: Random) -> None:
     _overwrite(sample.weights, 4, b"\x01")
-    _sign_apr(sample)
+    sign_apr(sample)
 
 
 @fault("pickle", "a torch pickle stands under the name of the weights", everywhere(Gate.G0))
@@ -213,7 +213,7 @@ def name_twice(sample: Sample, random: Random) -> None:
     at = data.index(_written(sample, one))
     data[at : at + len(_written(sample, one))] = _written(sample, other)
     path.write_bytes(data)
-    _sign_apr(sample)
+    sign_apr(sample)
 
 
 def _written(sample: Sample, name: str) -> bytes:
@@ -265,7 +265,7 @@ def _move_tensor(sample: Sample, move: Move) -> None:
         _move_in_safetensors(sample.weights, move)
     else:
         _move_in_index(sample, move)
-        _sign_apr(sample)
+        sign_apr(sample)
 
 
 def _move_in_safetensors(path: Path, move: Move) -> None:
@@ -314,7 +314,7 @@ def _data_start(sample: Sample, data: bytes | bytearray) -> int:
         return min(info.offset for info in file.tensors.values())
 
 
-def _sign_apr(sample: Sample) -> None:
+def sign_apr(sample: Sample) -> None:
     """Make the checksums of an APR file right again, so that they do not give the fault away."""
     if sample.format is not Format.APR:
         return

@@ -31,6 +31,8 @@ class Trial(BaseModel):
         expected_tier: the smallest tier that is expected to see it.
         original: what it was seeded into.
         catches: the checks that saw it, in the order they ran: the first one, or all.
+        withheld: the first check that the sound original passes and that came to no verdict here; a
+            certificate is withheld for it, but nothing is said against the artifact.
         not_applicable: why it could not be seeded into this model, or "".
         error: what the certifier itself did wrong, or "".
         blind: why nothing sees it, as the fault tells.
@@ -48,6 +50,7 @@ class Trial(BaseModel):
     expected: Gate
     expected_tier: Tier
     catches: tuple[Catch, ...] = ()
+    withheld: Catch | None = None
     not_applicable: str = ""
     error: str = ""
     blind: str = ""

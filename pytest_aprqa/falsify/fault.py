@@ -36,7 +36,7 @@ class Original(StrEnum):
     """The sound artifact a fault is seeded into; all are made from the model under trial.
 
     NATIVE has the model's own dtype. EIGHT and FOUR are quantised to 8 and 4 bits. SHARDED has its
-    SafeTensors in two shards. UNTIED has the head written out as a tensor of its own, BIASED has
+    SafeTensors in two shards. STARTED puts a start token before every text. UNTIED has the head written out as a tensor of its own, BIASED has
     attention biases that cancel: both compute what the model computes.
     """
 
@@ -46,6 +46,7 @@ class Original(StrEnum):
     EIGHT = "8 bits"
     FOUR = "4 bits"
     SHARDED = "sharded"
+    STARTED = "started"
     UNTIED = "untied"
     BIASED = "biased"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,8 @@ from pytest_aprqa.artifact.safetensors_file import SafeTensorsFile
 from pytest_aprqa.artifact.safetensors_write import write_sharded_safetensors
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.falsify.fault import WEIGHTS, NotApplicableError, Original, Sample
+from pytest_aprqa.falsify.statements import hf_config
+from pytest_aprqa.falsify.tokenizer import state_start
 from pytest_aprqa.falsify.weights_file import Stored, WeightsFile, edited
 from pytest_aprqa.words import Format
 
@@ -110,7 +111,8 @@ def _untie(sample: Sample) -> None:
         scales = file.values(norm)
         file.tensors[head] = Stored.of(file.values(matrix) * scales, file.tensors[matrix].dtype)
         file.put(norm, np.ones_like(scales))
-    set_hf_config(sample, tie_word_embeddings=False)
+    with hf_config(sample) as config:
+        config["tie_word_embeddings"] = False
 
 
 def _bias(sample: Sample) -> None:
@@ -126,7 +128,8 @@ def _bias(sample: Sample) -> None:
         if config.attention_bias:
             return
         _add_biases(file)
-    set_hf_config(sample, attention_bias=True)
+    with hf_config(sample) as stated:
+        stated["attention_bias"] = True
 
 
 def _add_biases(file: WeightsFile) -> None:
@@ -148,15 +151,13 @@ def _add_biases(file: WeightsFile) -> None:
             file.tensors[f"{prefix}.{name}.bias"] = Stored.of(values, dtype)
 
 
-def set_hf_config(sample: Sample, **values: object) -> None:
-    """Change keys of config.json."""
-    path = sample.directory / "config.json"
-    config = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps({**config, **values}, indent=2) + "\n", "utf-8")
+def _start(sample: Sample) -> None:
+    state_start(sample, wanted=True)
 
 
 _CHANGES: dict[Original, Callable[[Sample], None]] = {
     Original.SHARDED: _shard,
+    Original.STARTED: _start,
     Original.UNTIED: _untie,
     Original.BIASED: _bias,
 }

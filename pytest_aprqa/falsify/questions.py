@@ -14,6 +14,9 @@ EXAM = "prompts.json"
 
 _QUESTIONS = 24
 _TOPICS = ("capital", "fact", "question")
+_LONGEST = 24
+"""Characters of an answer that is a word or two, not a text to recite."""
+
 _TIMEOUT_MS = 20_000
 
 
@@ -45,7 +48,8 @@ def _drawn(exam: Path, seed: int) -> list[dict[str, Any]]:
         if not name.endswith("-chat") or run is None or chat["topic"] not in _TOPICS:
             continue
         expected = run["expected"].rstrip(".")
-        if expected in chat["expected"] and not chat["system"] and not chat["history"]:
+        brief = len(expected) <= _LONGEST and expected in chat["expected"]
+        if brief and not chat["system"] and not chat["history"]:
             asked.append(
                 {
                     "name": name.removesuffix("-chat"),

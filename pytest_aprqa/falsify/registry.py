@@ -23,18 +23,16 @@ def all_faults() -> tuple[Fault, ...]:
     """Return the faults of this package and those that others register.
 
     Raises:
-        ValueError: two faults have one id, or an entry point names something else.
+        TypeError: an entry point names something else.
+        ValueError: two faults have one id.
     """
     faults = list(built_in_faults())
     for entry in entry_points(group=ENTRY_POINTS):
         loaded = entry.load()
-        more = [loaded] if isinstance(loaded, Fault) else loaded
-        if not isinstance(more, Iterable):
-            raise ValueError(f"entry point {entry.name!r} of {ENTRY_POINTS} is no Fault")
-        for fault in more:
-            if not isinstance(fault, Fault):
-                raise ValueError(f"entry point {entry.name!r} of {ENTRY_POINTS} is no Fault")
-            faults.append(fault)
+        more = tuple(loaded) if isinstance(loaded, Iterable) else (loaded,)
+        if not all(isinstance(fault, Fault) for fault in more):
+            raise TypeError(f"entry point {entry.name!r} of {ENTRY_POINTS} is no Fault")
+        faults += more
     seen: set[str] = set()
     for fault in faults:
         if fault.id in seen:

@@ -29,7 +29,7 @@ from pytest_aprqa.verdict.certificate import Certificate, certify
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import Journal, RunHeader
 from pytest_aprqa.verdict.mqs import score_records
-from pytest_aprqa.words import Format, Tier
+from pytest_aprqa.words import Format, Outcome, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,10 @@ class Sound:
     @property
     def alarms(self) -> frozenset[str]:
         return frozenset(alarm.check for alarm in self.run.alarms)
+
+    @property
+    def passed(self) -> frozenset[str]:
+        return frozenset(record.check for record in self.records if record.outcome.passes)
 
 
 class Bench:
@@ -145,6 +149,7 @@ class Bench:
         checks = [c for c in planned.plan.checks if c.cell.format in (sample.format, None)]
         catches: list[Catch] = []
         records: list[Evidence] = []
+        withheld: Catch | None = None
         try:
             for check, record in zip(checks, _carry_out(planned, checks, laboratory), strict=False):
                 records.append(record)
@@ -152,6 +157,8 @@ class Bench:
                     catches.append(_catch(check, record, tier))
                     if not complete:
                         break
+                elif record.outcome is Outcome.INCONCLUSIVE and record.check in sound.passed:
+                    withheld = withheld or _catch(check, record, tier)
         finally:
             laboratory.close()
         status = None
@@ -160,7 +167,12 @@ class Bench:
         by_g0 = any(catch.gate is Gate.G0 for catch in catches)
         if wrap is None and not by_g0 and (complete or not catches):
             catches += self._by_digest(sample, sound.run.original, planned, settings, tier)
-        return {"catches": tuple(catches), "status": status, "checks": len(records)}
+        return {
+            "catches": tuple(catches),
+            "withheld": withheld,
+            "status": status,
+            "checks": len(records),
+        }
 
     def _by_digest(
         self,

@@ -17,7 +17,7 @@ from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import read_config
 from pytest_aprqa.artifact.dtypes import from_float32, to_float32
 from pytest_aprqa.artifact.gguf_file import GgufFile
-from pytest_aprqa.artifact.gguf_value import GgufValue
+from pytest_aprqa.artifact.gguf_value import GgufType, GgufValue
 from pytest_aprqa.artifact.gguf_write import write_gguf
 from pytest_aprqa.artifact.names import head_and_embedding, naming_of, required_tensors
 from pytest_aprqa.artifact.open import open_tensors
@@ -63,7 +63,7 @@ class WeightsFile:
         sample: where it lies.
         config: what the file says its shape is.
         tensors: by the names in the file; change, add and remove at will.
-        metadata: plain values by key, of APR and GGUF; changed values are written back.
+        metadata: plain values by key, of APR and GGUF; change, add and remove at will.
     """
 
     def __init__(self, sample: Sample) -> None:
@@ -151,17 +151,19 @@ class WeightsFile:
             write_gguf(path, sources, list(self._gguf_values()))
 
     def _gguf_values(self) -> Iterator[GgufValue]:
-        known = {value.key for value in self._values}
         for value in self._values:
             if value.key in self.metadata:
                 yield replace(value, value=self.metadata[value.key])
-        for key in self.metadata.keys() - known:
-            raise KeyError(f"{key} has no type; add it with `add`")
+        for key in self.metadata.keys() - {value.key for value in self._values}:
+            yield GgufValue(key, _type_of(self.metadata[key]), self.metadata[key])
 
-    def add(self, value: GgufValue) -> None:
-        """Add a key-value pair to a GGUF file."""
-        self._values = (*(v for v in self._values if v.key != value.key), value)
-        self.metadata[value.key] = value.value
+
+def _type_of(value: object) -> GgufType:
+    if isinstance(value, bool):
+        return GgufType.BOOL
+    if isinstance(value, int):
+        return GgufType.UINT32
+    return GgufType.FLOAT32 if isinstance(value, float) else GgufType.STRING
 
 
 def _as_it_is(data: Bytes) -> Bytes:
