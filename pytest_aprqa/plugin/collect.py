@@ -92,8 +92,14 @@ class PlaybookFile(pytest.Module):
             planned = plans_of(self.config).of(self.path)
         except PlaybookError as error:
             raise self.CollectError(str(error)) from error
+        fixtures = None
         for check in planned.plan.checks:
-            item: PlaybookItem = PlaybookItem.from_parent(self, name=check.name, check=check)
+            item: PlaybookItem = PlaybookItem.from_parent(
+                self, name=check.name, check=check, fixtureinfo=fixtures
+            )
+            # All items have one body and one parent, so what pytest found out for the first
+            # holds for all; where the attribute is gone it finds out each time.
+            fixtures = fixtures or getattr(item, "_fixtureinfo", None)
             yield item
 
 
