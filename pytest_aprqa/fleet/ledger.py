@@ -84,7 +84,7 @@ class Ledger:
         elif not interrupted:
             self._look_back(carry_out)
         # The README's table follows from the registry, which a fleet writes at its end.
-        return self._book.conclude(interrupted=interrupted, readme=Path("/dev/null"))
+        return self._book.conclude(interrupted=interrupted, table=False)
 
     def _look_back(self, carry_out: CarryOut) -> None:
         planned = self.planned

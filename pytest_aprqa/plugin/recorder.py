@@ -101,7 +101,7 @@ class Recorder:
     def _conclude(self, session: pytest.Session, book: Book, interrupted: bool) -> None:
         """Conclude a book; when the disk does not take it, others still end their session well."""
         try:
-            book.conclude(interrupted=interrupted, readme=self.config.rootpath / "README.md")
+            book.conclude(interrupted=interrupted)
         except (OSError, RegistryError) as error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             book.notices.append(

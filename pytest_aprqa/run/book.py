@@ -126,9 +126,10 @@ class Book:
         self._journal.append(evidence)
         self._records[evidence.check] = evidence
 
-    def conclude(self, *, interrupted: bool, readme: Path) -> Run:
+    def conclude(self, *, interrupted: bool, table: bool = True) -> Run:
         """Score the run, certify the model, and write everything that follows from it.
 
+        `table` is whether the table in the README beside the certifications is brought up to date.
         Raises OSError when the disk does not take it; the journal is whole then.
         """
         assert self._journal is not None
@@ -156,7 +157,7 @@ class Book:
                 f"interrupted: {done} of {len(self._checks)} checks have evidence; the same "
                 "command with --resume goes on from there"
             )
-        self._write(self.run, readme)
+        self._write(self.run, table)
         return self.run
 
     def summary(self, width: int, *, unicode: bool) -> list[Line]:
@@ -194,7 +195,7 @@ class Book:
                 f"{path.parent} and give --resume"
             )
 
-    def _write(self, run: Run, readme: Path) -> None:
+    def _write(self, run: Run, table: bool) -> None:
         output = self.planned.output
         if not self.is_complete:
             write_run(self.evidence, run)
@@ -204,7 +205,8 @@ class Book:
         (output / "report.html").write_text(render_html(run), encoding="utf-8")
         (output / "report.md").write_text(render_markdown(run), encoding="utf-8")
         registry = self._settings.certifications / "models.csv"
-        if register(registry, run) and readme.is_file() and has_table(readme):
+        readme = self._settings.certifications.parent / "README.md"
+        if register(registry, run) and table and readme.is_file() and has_table(readme):
             sync_readme(readme, registry)
 
 
