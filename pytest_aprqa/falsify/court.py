@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.falsify.detection import Detection, SoundRun, Trial
@@ -49,6 +51,7 @@ class Docket:
         complete: carry every check out, instead of stopping at the first that fails.
         sound: originals to look for false alarms in, beside those that faults are seeded into.
         jobs: trials under way at once.
+        playbook: content of a playbook whose questions are asked.
     """
 
     model: ModelSpec
@@ -59,6 +62,7 @@ class Docket:
     complete: bool = False
     sound: tuple[Original, ...] = ()
     jobs: int = 1
+    playbook: Mapping[str, Any] | None = None
 
 
 def hold_trials(docket: Docket, settings: Settings, progress: Progress) -> Detection:
@@ -92,6 +96,7 @@ class _Court:
         self._settings = replace(settings, no_gpu=True, offline=True)
         self._root = root
         self._pool = EnginePool(root, settings.threads)
+        self._lock = threading.Lock()
         self._sound: dict[tuple[Original, Tier, int], Sound] = {}
 
     def hold(self) -> Detection:
@@ -168,17 +173,19 @@ class _Court:
 
     def _certified(self, original: Original, tier: Tier, seed: int) -> Sound:
         key = (original, tier, seed)
-        if key not in self._sound:
-            self._sound[key] = self._bench(seed).certify_original(original, tier, seed)
-            self._progress(self._sound[key].run)
-        return self._sound[key]
+        with self._lock:
+            if key not in self._sound:
+                self._sound[key] = self._bench(seed).certify_original(original, tier, seed)
+                self._progress(self._sound[key].run)
+            return self._sound[key]
 
     def _bench(self, seed: int) -> Bench:
         playbook = self._root / f"falsify-{seed}.playbook.yaml"
         if not playbook.is_file():
             directory = self._workshop.located.found[self._workshop.source_format].path
             folder = directory if directory.is_dir() else directory.parent
-            text = playbook_text(self._docket.model.hf_repo, folder, seed)
+            docket = self._docket
+            text = playbook_text(docket.model.hf_repo, folder, seed, docket.playbook)
             playbook.write_text(text, "utf-8")
         return Bench(self._originals, playbook, self._settings, self._pool)
 

@@ -339,7 +339,8 @@ def _change_quants(
 
 
 def _exchanged_nibbles(quants: Bytes) -> Bytes:
-    return np.bitwise_or(quants << np.uint8(4), quants >> np.uint8(4), dtype=np.uint8)
+    exchanged: Bytes = (quants << np.uint8(4)) | (quants >> np.uint8(4))
+    return exchanged
 
 
 def _moved_half_a_block(quants: Bytes) -> Bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,23 +21,28 @@ _LONGEST = 24
 _TIMEOUT_MS = 20_000
 
 
-def playbook_text(model_id: str, directory: Path, seed: int) -> str:
+def playbook_text(
+    model_id: str, directory: Path, seed: int, base: Mapping[str, Any] | None = None
+) -> str:
     """Return a playbook that plans every format on the CPU.
 
     Args:
         model_id: `org/name`.
         directory: of the model; when an exam lies in it the questions are drawn from there.
         seed: of the draw.
+        base: content of a playbook whose questions are asked instead.
     """
+    matrix = dict(base.get("test_matrix", {})) if base else {}
+    if base is None and (directory / EXAM).is_file():
+        matrix["prompts"] = _drawn(directory / EXAM, seed)
     playbook: dict[str, Any] = {
         "name": "falsify",
         "model": {"hf_repo": model_id},
-        "test_matrix": {"backends": ["cpu"], "seed": seed, "timeout_ms": _TIMEOUT_MS},
+        "scenarios": base.get("scenarios", []) if base else [],
+        "test_matrix": {**matrix, "backends": ["cpu"], "seed": seed, "timeout_ms": _TIMEOUT_MS},
         "failure_policy": "collect-all",
         "profile_ci": {"warmup": 1, "measure": 2},
     }
-    if (directory / EXAM).is_file():
-        playbook["test_matrix"]["prompts"] = _drawn(directory / EXAM, seed)
     return yaml.safe_dump(playbook, sort_keys=False, allow_unicode=True)
 
 
