@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.special  # noqa: F401  # as the next import
 
 import pytest_aprqa.plugin.recorder  # noqa: F401  # C extensions load once a process, and pytester forgets modules
 
