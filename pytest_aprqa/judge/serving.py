@@ -30,6 +30,9 @@ def judge_serve(
         return inconclusive("The answer was cancelled.", Attribution.ENVIRONMENT)
     compared = {"streams": 0, "counts": 0}
     faults = []
+    if generation.usage is None and generation.streamed_text is not None:
+        compared["counts"] += 1
+        faults.append("the whole answer has no usage, which the API demands")
     if generation.streamed_text is not None:
         compared["streams"] += 1
         faults += _stream_faults(generation.text, generation.streamed_text)

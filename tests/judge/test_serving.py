@@ -37,6 +37,7 @@ def test_a_server_that_agrees_with_itself_and_the_tokenizer_is_corroborated() ->
         ({"usage": Usage(12, 4)}, "usage says 4 completion tokens, the engine 3"),
         ({"streamed_usage": Usage(12, 1)}, "stream usage says 1 completion tokens"),
         ({"streamed_usage": Usage(0, 0)}, "the stream counts 0 + 0 tokens"),
+        ({"usage": None, "streamed_usage": None}, "the whole answer has no usage"),
     ],
 )
 def test_a_server_that_contradicts_itself_or_the_tokenizer_is_falsified(
