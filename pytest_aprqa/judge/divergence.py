@@ -107,6 +107,20 @@ def divergence(first: Generation, second: Generation) -> Divergence | None:
     )
 
 
+def misspelling(first: Generation, second: Generation) -> int | None:
+    """Return where two answers of the same tokens differ as texts; None when they do not.
+
+    White space at the ends and half a character at the end of a cut-off answer are left to each
+    engine; anything else is a fault in putting tokens together, or words of the engine's own.
+    """
+    same_tokens = first.token_ids is not None and first.token_ids == second.token_ids
+    return first_difference(_spelt(first), _spelt(second)) if same_tokens else None
+
+
+def _spelt(generation: Generation) -> str:
+    return generation.text.strip().rstrip("\ufffd").rstrip()
+
+
 def first_difference(first: Sequence[object], second: Sequence[object]) -> int | None:
     """Return the 0-based position of the first difference; the shorter's end counts as one."""
     pairs = zip_longest(first, second, fillvalue=object())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_aprqa.judge.budget import SAME_WEIGHTS_TIE, Budget
-from pytest_aprqa.judge.divergence import first_difference, judge_same_answers
+from pytest_aprqa.judge.divergence import first_difference, judge_same_answers, misspelling
 from pytest_aprqa.judge.fidelity import judge_fidelity
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
 from pytest_aprqa.observation import Generation, TokenScores
@@ -95,7 +95,7 @@ def judge_formats(
 ) -> Judgement:
     """Judge whether an artifact answers as its reference in another format does.
 
-    Scores decide where there are any, since equality of texts cries wolf at a tie and sleeps
+    The same tokens must be the same text. For the rest, scores decide where there are any, since equality of texts cries wolf at a tie and sleeps
     through faults; the answers then only say where they part. Without scores the budget's tie
     margin decides. Without a budget a difference beyond the noise of arithmetic is inconclusive,
     because nobody said how coarse the weights may be.
@@ -118,6 +118,8 @@ def judge_formats(
         noise_floor=budget.tie_margin if budget else SAME_WEIGHTS_TIE,
         attribution=Attribution.CONVERSION,
     )
+    if (spelt := _judge_spelling(reference, artifact)) is not None:
+        return spelt
     if budget is not None and (reference_scores or artifact_scores):
         fidelity = judge_fidelity(reference_scores, artifact_scores, budget)
         return Judgement(
@@ -136,6 +138,23 @@ def judge_formats(
             metrics=answers.metrics,
         )
     return answers
+
+
+def _judge_spelling(
+    reference: Sequence[Generation], artifact: Sequence[Generation]
+) -> Judgement | None:
+    """Return a failure when the same tokens came out as different texts."""
+    for index, (ours, theirs) in enumerate(zip(reference, artifact, strict=True)):
+        position = misspelling(ours, theirs)
+        if position is not None:
+            return falsified(
+                f"Prompt {index}: both answer with the same tokens, but the texts differ from "
+                f"character {position}: {ours.text[:60]!r} against {theirs.text[:60]!r}.",
+                Attribution.ENGINE,
+                {"prompts": index + 1, "tokens": len(ours.token_ids or ())},
+                expected="the same text for the same tokens",
+            )
+    return None
 
 
 def judge_backends(

@@ -67,6 +67,25 @@ def test_formats_with_equal_answers_are_corroborated(answer: Answer) -> None:
     assert judge_formats(same, same).outcome is Outcome.CORROBORATED
 
 
+@pytest.mark.parametrize(
+    "text", ["Loaded in 0.4s\nIt is Paris.", "Itis Paris.", "It is Paris\u00e3.", "It is Paris"]
+)
+def test_the_same_tokens_as_another_text_are_the_engines_fault(answer: Answer, text: str) -> None:
+    reference = [answer("It is Paris.", (1, 2, 3))]
+    judgement = judge_formats(reference, [answer(text, (1, 2, 3))])
+    assert judgement.outcome is Outcome.FALSIFIED
+    assert judgement.attribution is Attribution.ENGINE
+    assert "the same tokens" in judgement.reason
+
+
+@pytest.mark.parametrize("text", [" It is Paris.", "It is Paris.\n", "It is Paris. \ufffd"])
+def test_blanks_and_half_characters_at_the_ends_are_left_to_engines(
+    answer: Answer, text: str
+) -> None:
+    reference = [answer("It is Paris.", (1, 2, 3))]
+    assert judge_formats(reference, [answer(text, (1, 2, 3))]).outcome is Outcome.CORROBORATED
+
+
 def test_without_a_budget_other_answers_prove_nothing(answer: Answer) -> None:
     judgement = judge_formats([answer("a", (1,), (1.0,))], [answer("b", (2,), (1.0,))])
     assert judgement.outcome is Outcome.INCONCLUSIVE
