@@ -11,7 +11,7 @@ from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import read_config, read_vocabulary
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.artifact.open import open_tensors
-from pytest_aprqa.artifact.tokenizer import TokenizerModel, Vocabulary
+from pytest_aprqa.artifact.tokenizer import TokenizerModel, TokenType, Vocabulary
 from pytest_aprqa.observation import FileReport, Finding
 
 CONFIG_RULE = "G0-CONFIG-REFERENCE"
@@ -84,6 +84,7 @@ def _tokenizer_differences(found: Vocabulary, expected: Vocabulary) -> Iterator[
             message = f"token {number} is {one!r}, in the reference {other!r}"
             yield Finding(TOKENIZER_RULE, message, where="tokens")
             break
+    yield from _special_differences(found, expected)
     if found.model is TokenizerModel.BYTE_LEVEL_BPE and found.merges != expected.merges:
         message = f"{len(found.merges)} merges are not the reference's {len(expected.merges)}"
         yield Finding(TOKENIZER_RULE, message, where="merges")
@@ -96,3 +97,19 @@ def _tokenizer_differences(found: Vocabulary, expected: Vocabulary) -> Iterator[
         lost = "lost" if found.chat_template is None else "another one"
         message = f"the chat template of the reference is {lost}"
         yield Finding(TOKENIZER_RULE, message, where="chat_template")
+
+
+def _special_differences(found: Vocabulary, expected: Vocabulary) -> Iterator[Finding]:
+    """Compare which tokens are control tokens and which are plain text.
+
+    Files of other makers may call a token user-defined that the reference calls either.
+    """
+    kinds = {TokenType.CONTROL: "a control token", TokenType.NORMAL: "plain text"}
+    for number, (one, other) in enumerate(zip(found.types, expected.types, strict=False)):
+        if one is not other and one in kinds and other in kinds:
+            message = (
+                f"token {number} ({found.tokens[number]!r}) is {kinds[one]}, "
+                f"in the reference {kinds[other]}"
+            )
+            yield Finding(TOKENIZER_RULE, message, where="token types")
+            return

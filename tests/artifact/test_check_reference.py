@@ -68,6 +68,25 @@ def test_what_a_converter_changed_is_named(
     assert check_artifact(changed, reference=reference).errors
 
 
+@pytest.mark.parametrize(("before", "after", "found"), [(3, 1, 1), (1, 3, 1), (3, 4, 0), (1, 4, 0)])
+def test_a_control_token_must_not_be_plain_text_nor_the_other_way_round(
+    reference: Artifact, tmp_path: Path, before: int, after: int, found: int
+) -> None:
+    made = convert(reference, Format.APR, tmp_path / "apr")
+    with open_tensors(made.path) as file:
+        tensors = [
+            TensorSource(name, info.dtype, info.shape, partial(file.raw, name))
+            for name, info in file.tensors.items()
+        ]
+        types = list(file.metadata["tokenizer.token_type"])
+        types[types.index(before)] = after
+        changed = {**file.metadata, "tokenizer.token_type": types}
+        write_apr(tmp_path / "changed.apr", tensors, changed)
+    artifact = make_artifact(Format.APR, tmp_path / "changed.apr", "tests", DigestCache())
+    wheres = [finding.where for finding in check_reference(artifact, reference).errors]
+    assert wheres == ["token types"] * found
+
+
 def test_a_swapped_vocabulary_is_found_at_its_first_token(
     reference: Artifact, tmp_path: Path
 ) -> None:
