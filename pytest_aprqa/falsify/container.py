@@ -23,7 +23,6 @@ from pytest_aprqa.falsify.fault import (
     Faults,
     Original,
     Sample,
-    converted,
     everywhere,
 )
 from pytest_aprqa.falsify.gate import Gate
@@ -75,7 +74,7 @@ def magic(sample: Sample, random: Random) -> None:
     _overwrite(sample.weights, 0, b"\x89PNG\r\n\x1a\n")
 
 
-@fault("version", "the file claims a version that does not exist", converted(Gate.G0))
+@fault("version", "the file claims to be of an older version", {Format.APR: Gate.G0})
 def version(sample: Sample, random: Random) -> None:
     _overwrite(sample.weights, 4, b"\x01")
     sign_apr(sample)
