@@ -21,6 +21,8 @@ TOKENIZER_RULE = "G0-TOKENIZER-REFERENCE"
 _TOLERANCE = 1e-6
 # Of no weight in computing, or told by names that several model types share.
 _NOT_COMPARED = ("model_type", "dtype", "extra")
+# Where None is a statement too: positions are not scaled.
+_NONE_IS_SAID = ("rope_scaling",)
 _TOKENIZER_FIELDS = ("model", "bos", "eos", "add_bos", "add_eos", "add_space_prefix")
 
 
@@ -52,7 +54,8 @@ def _config_differences(config: ModelConfig, reference: ModelConfig) -> Iterator
         if field.name in _NOT_COMPARED:
             continue
         found, expected = getattr(config, field.name), getattr(reference, field.name)
-        if not _same(found, expected):
+        invented = field.name in _NONE_IS_SAID and (found is None) is not (expected is None)
+        if invented or not _same(found, expected):
             message = f"{field.name} is {found}, in the reference it is {expected}"
             yield Finding(CONFIG_RULE, message, where=field.name)
     for key in sorted(config.extra.keys() & reference.extra.keys()):

@@ -45,6 +45,10 @@ def test_conversions_say_what_the_reference_says(
         ({"rope_theta": 500000.0}, "rope_theta"),
         ({"rms_norm_eps": 1e-5}, "rms_norm_eps"),
         ({"max_position_embeddings": 128}, "max_position_embeddings"),
+        (
+            {"hf_config": {"rope_parameters": {"rope_type": "linear", "factor": 4.0}}},
+            "rope_scaling",
+        ),
         ({"tokenizer.eos_token_id": 1}, "eos"),
         ({"tokenizer.add_bos_token": True}, "add_bos"),
         ({"tokenizer.merges": []}, "merges"),
