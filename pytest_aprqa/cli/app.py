@@ -23,6 +23,7 @@ from pytest_aprqa.cli import (
     playbooks,
     registry,
     rejudge,
+    sign,
 )
 from pytest_aprqa.cli.exits import MEANINGS, Exit, UserError, code_of
 from pytest_aprqa.cli.show import complain, say
@@ -39,6 +40,7 @@ for group in (
     certify,
     evidence,
     rejudge,
+    sign,
     registry,
     playbooks,
     artifacts,

@@ -24,10 +24,10 @@ from pytest_aprqa.run.resume import Kept, kept_of, missing, require_same_artifac
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import Journal, RunHeader, read_journal
-from pytest_aprqa.verdict.provenance import ArtifactRecord
+from pytest_aprqa.verdict.provenance import artifacts_of
 from pytest_aprqa.verdict.record import RecordError, Run, conclude
 from pytest_aprqa.verdict.run_file import read_run, write_run
-from pytest_aprqa.words import Format, Gateway, Outcome
+from pytest_aprqa.words import Outcome
 
 
 class Book:
@@ -146,7 +146,7 @@ class Book:
             plan=self._header.plan,
             records=records,
             environment=environment_of(records, self._settings.command),
-            artifacts=_artifacts(records),
+            artifacts=artifacts_of(records),
             interrupted=interrupted,
             failure=_failure(records),
             journal_head=self._journal.head,
@@ -218,15 +218,6 @@ def _keep_certificate(evidence: Path, run: Run) -> None:
         return
     if run.interrupted and not before.interrupted and before.run_id != run.run_id:
         write_run(evidence.with_name(EARLIER_EVIDENCE), before)
-
-
-def _artifacts(records: list[Evidence]) -> dict[Format, ArtifactRecord]:
-    """Return what was tested, as the G0 records tell."""
-    return {
-        record.format: ArtifactRecord.model_validate(record.observation["artifact"])
-        for record in records
-        if record.subject == Gateway.G0 and record.format and "artifact" in record.observation
-    }
 
 
 def _failure(records: list[Evidence]) -> str:

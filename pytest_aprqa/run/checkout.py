@@ -13,8 +13,9 @@ from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
 from pytest_aprqa.playbook.lock import read_lock, verify
 from pytest_aprqa.playbook.plan import make_plan
 from pytest_aprqa.registry.models_csv import COLUMNS, RegistryError, RegistryRow, read_rows
-from pytest_aprqa.registry.row import NO_GRADE, NO_TIER, row_from_run
+from pytest_aprqa.registry.row import NO_GRADE, NO_TIER
 from pytest_aprqa.run.planning import EVIDENCE, JOURNAL, model_directory
+from pytest_aprqa.run.verify import unproven
 from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.verdict.mqs import Grade
 from pytest_aprqa.verdict.record import RecordError, Run
@@ -160,18 +161,7 @@ def _unproven(row: RegistryRow, runs: dict[str, Run]) -> Iterator[str]:
     if run is None:
         yield f"claims {row.status}, and certifications/{folder}/{EVIDENCE} is not there to prove it"
         return
-    if run.plan.model_id != row.model_id:
-        yield f"its evidence is about {run.plan.model_id}"
-        return
-    rescored = rescore(run)
-    again = run.model_copy(update={"mqs": rescored.mqs, "certificate": rescored.certificate})
-    proven = row_from_run(again, row)
-    if proven is None:
-        yield f"claims {row.status}, and its evidence claims nothing"
-        return
-    for name, value in proven.columns().items():
-        if getattr(row, name) != value:
-            yield f"{name} is {getattr(row, name)!r}, its evidence says {value!r}"
+    yield from unproven(row, run)
 
 
 _ALLOWED: dict[str, frozenset[str]] = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_aprqa.words import Format
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.words import Format, Gateway
 
 WEIGHTS_SUFFIX = ".safetensors"
 
@@ -35,6 +36,15 @@ class ArtifactRecord(BaseModel):
     source: str = ""
     derived: bool = False
     converted_from: str = ""
+
+
+def artifacts_of(records: Iterable[Evidence]) -> dict[Format, ArtifactRecord]:
+    """Return what was tested, as the G0 records tell."""
+    return {
+        record.format: ArtifactRecord.model_validate(record.observation["artifact"])
+        for record in records
+        if record.subject == Gateway.G0 and record.format and "artifact" in record.observation
+    }
 
 
 def provenance_verified(artifacts: Mapping[Format, ArtifactRecord]) -> bool:
