@@ -110,7 +110,7 @@ class LlamaCppDriver:
             raise EngineError(Fault.UNSUPPORTED, f"the chat template says: {error}") from error
 
     def serve(self) -> Endpoint:
-        return Endpoint(self._server.listening_address, self._config.path, self._api_key)
+        return Endpoint(self._server.listening_address, Path(self._config.path).name, self._api_key)
 
     def _render(self, messages: list[Message] | tuple[Message, ...]) -> str:
         if not self._facts.has_chat_template:

@@ -90,6 +90,7 @@ def server_parameters(config: DriverConfig, facts: GgufFacts, api_key: str) -> A
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = config.path
+    parameters.model_alias = {Path(config.path).name}  # answers name the model, not the machine
     parameters.n_ctx = facts.context * facts.slots
     parameters.n_parallel = facts.slots
     parameters.kv_unified = False
