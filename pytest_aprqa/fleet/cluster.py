@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import Any
 
 HERE = "local"
 """The address that stands for a cluster of this machine alone, for this run alone."""
+
+
+CONNECT_SECONDS = 5.0
 
 
 class FleetError(Exception):
@@ -58,22 +62,29 @@ def connected(address: str) -> Iterator[None]:
         FleetError: Ray is not installed, or no cluster answers there.
     """
     ray = import_ray()
-    if ray.is_initialized():
-        yield
-        return
     own: dict[str, Any] = {"include_dashboard": False} if address == HERE else {}
     try:
+        _require_listener(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise FleetError(
             f"no Ray cluster answers at {address!r} ({first}): start one with `ray start --head`, "
-            f"or leave --address out to use this machine alone"
+            "or leave --address out to use this machine alone"
         ) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Raise OSError or ValueError when nobody listens; Ray itself would go on asking for minutes."""
+    if "://" in address:
+        raise ValueError("evidence can be streamed to a machine of the cluster only: run there")
+    host, colon, port = address.rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def nodes() -> list[Node]:

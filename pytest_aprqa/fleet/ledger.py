@@ -44,6 +44,7 @@ class Ledger:
         self.planned = planned
         self.stopped = ""
         self._settings = settings
+        self._no_readme = registry_folder / "README.md"  # its table is made when the fleet ends
         staged = replace(settings, certifications=registry_folder)
         self._book = Book(planned, planned.loaded.path, staged, run_id)
         for check in planned.plan.checks:

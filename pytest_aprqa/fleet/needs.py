@@ -69,6 +69,9 @@ def needs_of(
 ) -> Needs:
     """Return what the shard of a format and backend needs.
 
+    Memory is that of the playbook's largest shard: Ray takes tasks of equal needs in order, so
+    that one playbook is finished before the next is begun.
+
     Args:
         planned: the playbook.
         group: format and backend.
@@ -76,8 +79,8 @@ def needs_of(
         weights: bytes of the model's weights as the reference has them.
         most_cpus: of the largest machine; without a word from the user no shard wants more.
     """
-    compared = group.format is not REFERENCE and REFERENCE in planned.plan.formats
-    engines = 2 if compared else 1
+    formats = planned.plan.formats
+    engines = 2 if REFERENCE in formats and len(formats) > 1 else 1
     return Needs(
         cpus=settings.threads or max(1, min(THREADS, most_cpus)),
         gpus=1 if group.backend is Backend.GPU else 0,

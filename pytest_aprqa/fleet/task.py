@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from pytest_aprqa.fleet.cluster import Node
 from pytest_aprqa.fleet.needs import Needs
-from pytest_aprqa.fleet.shard import CarryOut, Order, carry_out_shard
+from pytest_aprqa.fleet.shard import CarryOut, Order, Parcel, carry_out_shard
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import Cell
@@ -50,8 +51,6 @@ class ShardTask:
             settings: the user's.
             carry_out: runs one check.
         """
-        import ray
-
         order = Order(
             group=self.group,
             done=frozenset(self.done),
@@ -59,16 +58,11 @@ class ShardTask:
             settings=replace(settings, threads=self.needs.cpus, resume=False),
             carry_out=carry_out,
         )
-        task = ray.remote(
-            num_cpus=self.needs.cpus,
-            num_gpus=self.needs.gpus,
-            memory=self.needs.memory,
-            num_returns="streaming",
-            max_retries=0,  # Ray would run the whole shard again, we run what has no evidence
-            _generator_backpressure_num_objects=UNREAD,
-        )(carry_out_shard)
+        task = _remote().options(
+            num_cpus=self.needs.cpus, num_gpus=self.needs.gpus, memory=self.needs.memory
+        )
         self.is_waiting = True
-        self.stream = task.remote(plan, order)
+        self.stream = task.remote([plan], order)
         return self.stream
 
     def cancel(self) -> None:
@@ -88,3 +82,28 @@ class ShardTask:
         if now - self.unfit_since >= patience:
             self.stranded = f"no machine of the cluster has {self.needs}"
             self.cancel()
+
+
+@cache
+def _remote() -> Any:
+    """Return the task of every shard.
+
+    Tasks of one function with equal needs and no bare reference among their arguments are begun in
+    the order in which they were submitted. In any other order the driver would have to hold many
+    playbooks open at once.
+    """
+    import ray
+
+    return ray.remote(
+        num_returns="streaming",
+        max_retries=0,  # Ray would run the whole shard again, we run what has no evidence
+        _generator_backpressure_num_objects=UNREAD,
+    )(_run)
+
+
+def _run(plan: list[Any], order: Order) -> Iterator[Parcel]:
+    """Carry out a shard on the machine Ray chose; the plan's reference is the only item."""
+    import ray
+
+    [reference] = plan
+    yield from carry_out_shard(ray.get(reference), order)

@@ -54,17 +54,25 @@ def test_a_model_that_is_elsewhere_is_as_large_as_the_playbook_says(
     assert weights_of(ships.plan(path), ships.settings()) == weights
 
 
-def test_a_shard_that_is_held_against_the_reference_needs_memory_for_both(ships: Any) -> None:
+def test_where_formats_are_compared_every_shard_has_memory_for_two_engines(ships: Any) -> None:
     path = ships.playbook("one")
+    lone = ships.plan(path)
     path.write_text(
         path.read_text("utf-8").replace("[gguf]", "[safetensors, gguf]"), encoding="utf-8"
     )
-    planned = ships.plan(path)
-    alone, both = (
-        needs_of(planned, Cell(form, Backend.CPU), ships.settings(), weights=GIB, most_cpus=8)
-        for form in (Format.SAFETENSORS, Format.GGUF)
+    both = ships.plan(path)
+    settings = ships.settings()
+    alone, reference, compared = (
+        needs_of(planned, Cell(form, Backend.CPU), settings, weights=GIB, most_cpus=8)
+        for planned, form in (
+            (lone, Format.GGUF),
+            (both, Format.SAFETENSORS),
+            (both, Format.GGUF),
+        )
     )
-    assert both.memory == 2 * alone.memory
+    assert alone.memory == 2.25 * GIB
+    assert reference == compared
+    assert compared.memory == 2 * alone.memory
 
 
 def test_a_shard_takes_a_gpu_for_gpu_cells_and_the_threads_the_user_gave(ships: Any) -> None:
