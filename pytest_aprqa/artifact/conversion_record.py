@@ -25,12 +25,13 @@ def declared_dtypes(reference: Artifact, artifact: Artifact) -> dict[str, DType]
 def rounds_to(reference: Artifact, artifact: Artifact, ours: DType, theirs: DType) -> DType:
     """Return the dtype whose rounding may lie between a tensor of the two artifacts.
 
-    Args:
-        reference, artifact: the one with the right values, and the one compared with it.
-        ours, theirs: dtypes of the tensor in them.
+    F32 when every value must be the same: nothing changed, or the wider type was written.
 
-    Returns:
-        F32 when every value must be the same: nothing changed, or the wider type was written.
+    Args:
+        reference: the one with the right values.
+        artifact: the one compared with it.
+        ours: dtype of the tensor in the reference.
+        theirs: dtype of the tensor in the artifact.
     """
     backwards = reference.converted_from == artifact.digest
     written = ours if backwards else theirs
