@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
 
 PROMPT = "The quick brown fox jumps over the lazy dog, and then"
-TOKENS = 32
+TOKENS = 24
 MIB = 1024 * 1024
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
 
 TOKENS = 16
-LONG_TOKENS = 96
+LONG_TOKENS = 64
 BATCH = 3
 CANCEL_AFTER = 4
 
