@@ -13,6 +13,7 @@ from pytest_aprqa.artifact.contents import (
     false_tie,
     unexpected_tensors,
 )
+from pytest_aprqa.artifact.gguf_file import alignment_of
 from pytest_aprqa.artifact.names import (
     Naming,
     TensorSlot,
@@ -100,6 +101,24 @@ def _head(file: TensorFile, config: ModelConfig) -> Iterator[Finding]:
     contradiction = false_tie(file, config)
     if contradiction:
         yield Finding(TIED_RULE, contradiction)
+
+
+def _beyond(file: TensorFile) -> Iterator[Finding]:
+    """Find what follows the last tensor of a GGUF, whose readers do not look there.
+
+    The other containers are refused for it when they are opened.
+    """
+    if file.format is not Format.GGUF or not file.tensors:
+        return
+    last = max(file.tensors.values(), key=lambda info: info.offset + info.nbytes)
+    end = last.offset + last.nbytes
+    padding = -end % alignment_of(last.path, file.metadata)
+    beyond = last.path.stat().st_size - end
+    if beyond > padding:
+        message = (
+            f"{last.path.name} has {beyond} bytes after its last tensor, padding takes {padding}"
+        )
+        yield Finding(OFFSETS_RULE, message, where=f"{last.path.name}, byte {end}")
 
 
 def _shown(findings: list[Finding]) -> Iterator[Finding]:

@@ -263,3 +263,15 @@ def test_an_unknown_architecture_does_not_hide_damage(model: Path) -> None:
     edit_json(model / "config.json", model_type="mamba9000")
     edit_weights(model, not_a_number)
     assert rules(check_artifact(artifact(model))) == {"F-DATA-QUALITY-002"}
+
+
+@pytest.mark.parametrize(("bytes_", "found"), [(0, 0), (1, 1), (1000, 1)])
+def test_a_gguf_ends_with_its_last_tensor(
+    model: Path, tmp_path: Path, bytes_: int, found: int
+) -> None:
+    made = convert(artifact(model), Format.GGUF, tmp_path / "gguf")
+    path = shutil.copy(made.path, tmp_path / "model.gguf")
+    with Path(path).open("ab") as file:
+        file.write(b"\1" * bytes_)
+    report = check_artifact(artifact(Path(path), Format.GGUF))
+    assert [finding.rule for finding in report.errors] == ["G0-OFFSETS"] * found
