@@ -34,7 +34,12 @@ _UNTOLD = converted(Gate.G0, reference=Gate.DIGEST)
 """The same for a value that changes no short answer."""
 
 
-@fault("rope-theta", "the base of the rotary frequencies is a hundred times too large", _TOLD)
+@fault(
+    "rope-theta",
+    "the base of the rotary frequencies is a hundred times too large",
+    _UNTOLD,
+    blind="short prompts hardly turn on the slow frequencies, which alone move",
+)
 def rope_theta(sample: Sample, random: Random) -> None:
     state(sample, "theta", lambda theta: theta * 100)
 
@@ -141,7 +146,12 @@ def context_shorter(sample: Sample, random: Random) -> None:
     state(sample, "context", lambda length: length // 4)
 
 
-@fault("end-wrong", "a token that is never written is stated to end an answer", _TOLD)
+@fault(
+    "end-wrong",
+    "a token that is never written is stated to end an answer",
+    _UNTOLD,
+    blind="what follows the answer is not read: only its length tells, and any model may be long",
+)
 def end_wrong(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         unused = file.config.vocab_size - 1
@@ -166,7 +176,12 @@ def end_common(sample: Sample, random: Random) -> None:
     state_ends(sample, (*ends[:1], stop))
 
 
-@fault("end-missing", "no token is stated to end an answer", _TOLD)
+@fault(
+    "end-missing",
+    "no token is stated to end an answer",
+    _UNTOLD,
+    blind="what follows the answer is not read: only its length tells, and any model may be long",
+)
 def end_missing(sample: Sample, random: Random) -> None:
     state_ends(sample, ())
 
@@ -174,7 +189,8 @@ def end_missing(sample: Sample, random: Random) -> None:
 @fault(
     "activation",
     "the activation is a plain GELU",
-    {Format.SAFETENSORS: Gate.QUAL, Format.APR: Gate.G0},
+    {Format.SAFETENSORS: Gate.DIGEST, Format.APR: Gate.G0},
+    blind="the two curves are close: short answers survive the other one",
 )
 def activation(sample: Sample, random: Random) -> None:
     state(sample, "activation", lambda _: "gelu")

@@ -45,7 +45,7 @@ def one_byte_short(sample: Sample, random: Random) -> None:
     _cut(sample.weights, 1)
 
 
-@fault("trailing-bytes", "another download is appended to the file", everywhere(Gate.I4))
+@fault("trailing-bytes", "another download is appended to the file", everywhere(Gate.G0))
 def trailing_bytes(sample: Sample, random: Random) -> None:
     with sample.weights.open("ab") as file:
         file.write(random.randbytes(1000))

@@ -20,6 +20,7 @@ from pytest_aprqa.falsify.questions import playbook_text
 from pytest_aprqa.falsify.trial import Bench, Sound
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.run.environment import environment_of
+from pytest_aprqa.run.laboratory import REFERENCE
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.words import Format, Tier
 
@@ -34,6 +35,11 @@ SOUND = (
     Original.BIASED,
 )
 """The originals that are certified to look for false alarms."""
+
+LARGER = Tier.STANDARD
+"""Where a fault is tried again that only questions can show, when a small tier shows nothing."""
+
+_SMALL = (Tier.SMOKE, Tier.MVP, Tier.QUICK)
 
 Progress = Callable[[Trial | SoundRun], None]
 
@@ -155,10 +161,18 @@ class _Court:
             trial = _not_applicable(fault, form, unsuited)
         else:
             trial = self._try_at(fault, form, self._docket.tier)
-            if _is_missed(trial) and fault.tier is not self._docket.tier:
-                trial = self._try_at(fault, form, fault.tier)
+            if _is_unseen(trial) and self._docket.tier in _SMALL:
+                trial = self._try_harder(trial, fault, form)
         self._progress(trial)
         return trial
+
+    def _try_harder(self, trial: Trial, fault: Fault, form: Format) -> Trial:
+        """Try again at a tier with many questions, when a small one may have asked too few."""
+        if form is not REFERENCE and fault.tier is self._docket.tier:
+            return trial
+        larger = self._try_at(fault, form, LARGER)
+        seen = () if larger.behaviour is None else (larger.behaviour,)
+        return trial.model_copy(update={"catches": trial.catches + seen})
 
     def _try_at(self, fault: Fault, form: Format, tier: Tier) -> Trial:
         seed = self._docket.seeds[0]
@@ -190,8 +204,13 @@ class _Court:
         return Bench(self._originals, playbook, self._settings, self._pool)
 
 
-def _is_missed(trial: Trial) -> bool:
-    return trial.behaviour is None and not trial.not_applicable and not trial.error
+def _is_unseen(trial: Trial) -> bool:
+    return (
+        trial.behaviour is None
+        and not trial.withholds
+        and not trial.not_applicable
+        and not trial.error
+    )
 
 
 def _not_applicable(fault: Fault, form: Format, reason: str) -> Trial:
@@ -203,5 +222,6 @@ def _not_applicable(fault: Fault, form: Format, reason: str) -> Trial:
         original=fault.original,
         expected=fault.expected[form],
         expected_tier=fault.tier,
+        withholds=fault.withholds,
         not_applicable=reason,
     )

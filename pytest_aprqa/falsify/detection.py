@@ -29,8 +29,10 @@ class Trial(BaseModel):
     Attributes:
         expected: the gate that must see it at the latest.
         expected_tier: the smallest tier that is expected to see it.
+        withholds: the right answer to it is to certify nothing.
         original: what it was seeded into.
-        catches: the checks that saw it, in the order they ran: the first one, or all.
+        catches: the checks that saw it, in the order they ran: the first one, or all. When only a
+            digest did, or nothing, those of a larger tier follow.
         withheld: the first check that the sound original passes and that came to no verdict here; a
             certificate is withheld for it, but nothing is said against the artifact.
         not_applicable: why it could not be seeded into this model, or "".
@@ -49,6 +51,7 @@ class Trial(BaseModel):
     original: Original
     expected: Gate
     expected_tier: Tier
+    withholds: bool = False
     catches: tuple[Catch, ...] = ()
     withheld: Catch | None = None
     not_applicable: str = ""
@@ -60,23 +63,34 @@ class Trial(BaseModel):
 
     @property
     def by(self) -> Catch | None:
-        """The check that saw it first, those that compare digests left out when others did."""
+        """The check that saw it first."""
         return self.catches[0] if self.catches else None
 
     @property
     def behaviour(self) -> Catch | None:
-        """The first check that saw it without knowing the digest of the sound file."""
+        """The first check, at the smallest tier, that saw it without the sound file's digest."""
         return next((catch for catch in self.catches if catch.gate is not Gate.DIGEST), None)
 
     @property
     def is_caught(self) -> bool:
-        """Whether it was seen at or before its expected gate and tier."""
-        by = self.by
-        if by is None or self.error:
+        """Whether it was seen at or before its expected gate and tier, or a certificate withheld."""
+        if self.error:
             return False
-        tiers = list(Tier)
-        in_time = tiers.index(by.tier) <= tiers.index(self.expected_tier)
-        return in_time and by.gate.is_by(self.expected)
+        withheld = self.withheld if self.withholds else None
+        return any(self._in_time(catch) for catch in (*self.catches, withheld) if catch)
+
+    def is_caught_by_behaviour(self, tier: Tier) -> bool:
+        """Whether a check of a tier saw it without the sound file's digest."""
+        seen = self.behaviour or self.withheld
+        return self.is_caught and seen is not None and _is_by(seen.tier, tier)
+
+    def _in_time(self, catch: Catch) -> bool:
+        return catch.gate.is_by(self.expected) and _is_by(catch.tier, self.expected_tier)
+
+
+def _is_by(tier: Tier, other: Tier) -> bool:
+    tiers = list(Tier)
+    return tiers.index(tier) <= tiers.index(other)
 
 
 class SoundRun(BaseModel):

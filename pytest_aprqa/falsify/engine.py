@@ -355,7 +355,7 @@ class _Hanging(SpoiltEngine):
 @fault(
     "seldom-garbled",
     "one answer in forty is noise",
-    {_GGUF: Gate.QUAL},
+    {_GGUF: Gate.COMP},
     tier=Tier.STANDARD,
     blind="a tier with a few dozen answers may well meet none that is spoilt",
 )
@@ -434,20 +434,30 @@ def server_streams_another_text(sample: Sample, random: Random) -> Wrap:
 
 
 @fault(
-    "server-without-template",
-    "the server joins messages instead of rendering them",
-    _both(Gate.COMP),
+    "server-without-template", "the server joins messages without the template", _both(Gate.COMP)
 )
 def server_without_template(sample: Sample, random: Random) -> Wrap:
-    """Let the server answer the bare question, in the form a chat answer has."""
+    """Send chats to the completion endpoint, and give its answers the form of a chat's."""
+    return _proxied(
+        Meddling(request=_as_completion, answer=_as_chat, event=_as_chat, path=_to_completions)
+    )
 
-    def system(body: Json) -> Json:
-        if "messages" in body:
-            text = body["messages"][-1]["content"]
-            body["messages"] = [{"role": "assistant", "content": text}]
-        return body
 
-    return _proxied(Meddling(request=system))
+def _to_completions(path: str) -> str:
+    return path.replace("/chat/completions", "/completions")
+
+
+def _as_completion(body: Json) -> Json:
+    texts = [message["content"] for message in body.get("messages", ())]
+    rest = {key: value for key, value in body.items() if key != "messages"}
+    return {**rest, "prompt": "\n".join(texts)} if texts else body
+
+
+def _as_chat(content: Json) -> Json:
+    for choice in content.get("choices", ()):
+        said = {"role": "assistant", "content": choice.pop("text", "")}
+        choice |= {"message": said, "delta": said}
+    return content
 
 
 @fault("server-cuts", "the server cuts answers after four tokens", _both(Gate.COMP))
@@ -458,7 +468,12 @@ def server_cuts(sample: Sample, random: Random) -> Wrap:
     return _proxied(Meddling(request=cut))
 
 
-@fault("server-finish-missing", "the server does not say why an answer ended", _both(Gate.QUAL))
+@fault(
+    "server-finish-missing",
+    "the server does not say why an answer ended",
+    _both(Gate.QUAL),
+    withholds=True,
+)
 def server_finish_missing(sample: Sample, random: Random) -> Wrap:
     def forget(content: Json) -> Json:
         for choice in content.get("choices", ()):
@@ -468,6 +483,11 @@ def server_finish_missing(sample: Sample, random: Random) -> Wrap:
     return _proxied(Meddling(answer=forget, event=forget))
 
 
-@fault("server-out-of-order", "the server answers with HTTP 500", _both(Gate.QUAL))
+@fault(
+    "server-out-of-order",
+    "the server answers with HTTP 500",
+    _both(Gate.QUAL),
+    withholds=True,
+)
 def server_out_of_order(sample: Sample, random: Random) -> Wrap:
     return _proxied(Meddling(grants=lambda number: False))

@@ -91,6 +91,8 @@ class Fault:
         seed: does it.
         original: what it is seeded into.
         tier: the smallest tier that sees it; below it, it is expected to be missed.
+        withholds: it says nothing about the model, so the right answer is to certify nothing: a
+            check that has a verdict on the sound artifact has none here.
         blind: why a gate that judges behaviour cannot see it, where none can.
     """
 
@@ -101,6 +103,7 @@ class Fault:
     seed: Seed
     original: Original = Original.NATIVE
     tier: Tier = Tier.MVP
+    withholds: bool = False
     blind: str = ""
 
 
@@ -119,6 +122,7 @@ class Faults:
         *,
         original: Original = Original.NATIVE,
         tier: Tier = Tier.MVP,
+        withholds: bool = False,
         blind: str = "",
     ) -> Callable[[Seed], Seed]:
         """Define a fault by decorating the function that seeds it."""
@@ -133,6 +137,7 @@ class Faults:
                     seed,
                     original,
                     tier,
+                    withholds,
                     blind,
                 )
             )

@@ -41,10 +41,10 @@ class EnginePool:
 
 
 class TrialLaboratory(Laboratory):
-    """A laboratory in which one format is on trial.
+    """A laboratory in which one format, or none, is on trial.
 
-    Engines of the reference come from a pool unless the reference itself is on trial, and the
-    engine of the format on trial is put into `wrap`.
+    The engine of the reference is given unless the reference itself is on trial, and the engine of
+    the format on trial is put into `wrap`.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class TrialLaboratory(Laboratory):
         settings: Settings,
         output: Path,
         *,
-        on_trial: Format,
         reference: Engine,
-        wrap: Wrap | None,
+        on_trial: Format | None = None,
+        wrap: Wrap | None = None,
     ) -> None:
         super().__init__(plan, playbook, settings, output)
         self._reference = reference

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_aprqa.falsify.detection import Detection, SoundRun, Trial
@@ -42,8 +42,9 @@ class Summary:
     Attributes:
         classes: fault classes caught in every format they were seeded into, at or before the
             expected gate and tier.
-        classes_without_digests: the same, by gates that do not know the sound files' sha256. A
-            class counts when no format needed a digest.
+        classes_without_digests: the same at the tier of the trials, when no format needed the
+            sound files' sha256.
+        converted_without_digests: the same of the converted formats alone, which have a reference.
         cells: the same as `classes`, fault by fault and format by format.
         withheld: cells that were missed, but for which no certificate would be given.
         sound_artifacts: sound files that were certified, by digest.
@@ -54,6 +55,7 @@ class Summary:
 
     classes: Share
     classes_without_digests: Share
+    converted_without_digests: Share
     cells: Share
     withheld: int
     sound_artifacts: int
@@ -70,18 +72,17 @@ class Summary:
 def summarise(detection: Detection) -> Summary:
     """Count what was caught and what was not."""
     tried = [trial for trial in detection.trials if not trial.not_applicable]
-    by_fault: dict[str, list[Trial]] = {}
-    for trial in tried:
-        by_fault.setdefault(trial.fault, []).append(trial)
-    caught = [all(trial.is_caught for trial in trials) for trials in by_fault.values()]
-    without = [
-        all(trial.is_caught and trial.behaviour is not None for trial in trials)
-        for trials in by_fault.values()
-    ]
+
+    def by_behaviour(trial: Trial) -> bool:
+        return trial.is_caught_by_behaviour(detection.tier)
+
     runs = detection.sound
     return Summary(
-        classes=Share(sum(caught), len(caught)),
-        classes_without_digests=Share(sum(without), len(without)),
+        classes=_classes(tried, lambda trial: trial.is_caught),
+        classes_without_digests=_classes(tried, by_behaviour),
+        converted_without_digests=_classes(
+            [t for t in tried if t.format is not Format.SAFETENSORS], by_behaviour
+        ),
         cells=Share(sum(trial.is_caught for trial in tried), len(tried)),
         withheld=sum(not t.is_caught and t.withheld is not None for t in tried),
         sound_artifacts=len({digest for run in runs for digest in run.digests.values()}),
@@ -89,6 +90,14 @@ def summarise(detection: Detection) -> Summary:
         blocked=sum(len(run.digests) for run in runs if run.status is Status.BLOCKED),
         alarms=Share(sum(len(run.alarms) for run in runs), sum(run.checks for run in runs)),
     )
+
+
+def _classes(trials: Iterable[Trial], holds: Callable[[Trial], bool]) -> Share:
+    """Return how many fault classes hold in every format."""
+    by_fault: dict[str, list[bool]] = {}
+    for trial in trials:
+        by_fault.setdefault(trial.fault, []).append(holds(trial))
+    return Share(sum(map(all, by_fault.values())), len(by_fault))
 
 
 def render_detection(detection: Detection) -> str:
@@ -121,6 +130,7 @@ def _head(detection: Detection, summary: Summary) -> Iterator[str]:
         bound = lower_bound(classes.count, classes.total)
         yield f"| fault classes caught in every format | {classes}, at least {bound:.1%} at 95 % |"
     yield f"| of these without any sha256 | {summary.classes_without_digests} |"
+    yield f"| the same in APR and GGUF alone | {summary.converted_without_digests} |"
     yield f"| cells of fault and format caught | {summary.cells} |"
     yield f"| missed cells whose certificate is withheld | {summary.withheld} |"
     if summary.sound_runs:
@@ -157,13 +167,17 @@ def _cell(trial: Trial | None, tier: Tier) -> str:
         return "n/a"
     if trial.error:
         return "**error**"
-    by = trial.by
-    if by is None:
+    if trial.withholds and trial.is_caught and trial.withheld is not None:
+        return f"withheld at {trial.withheld.gate}"
+    if trial.by is None:
         return "**missed**" if trial.withheld is None else "**missed**, withheld"
-    text = by.gate.value if by.tier is tier else f"{by.gate} at {by.tier}"
-    also = [c.gate for c in trial.catches if c.gate not in (by.gate, Gate.DIGEST)]
-    if also:
-        text += f" ({', '.join(dict.fromkeys(gate.value for gate in also))})"
+    seen = dict.fromkeys(
+        catch.gate.value if catch.tier is tier else f"{catch.gate} at {catch.tier}"
+        for catch in trial.catches
+        if catch.gate is not Gate.DIGEST or trial.by.gate is Gate.DIGEST
+    )
+    first, *also = seen
+    text = f"{first} ({', '.join(also)})" if also else first
     return text if trial.is_caught else f"{text}, **late**: {trial.expected}"
 
 
@@ -200,7 +214,11 @@ def _why(trial: Trial) -> str:
 
 
 def _by_digest_only(trials: Sequence[Trial]) -> Iterator[str]:
-    only = [t for t in trials if t.is_caught and t.behaviour is None]
+    only = [
+        t
+        for t in trials
+        if t.is_caught and not t.withholds and t.by is not None and t.by.gate is Gate.DIGEST
+    ]
     if not only:
         return
     yield ""
@@ -210,7 +228,9 @@ def _by_digest_only(trials: Sequence[Trial]) -> Iterator[str]:
     yield ""
     for trial in only:
         why = f": {escaped(trial.blind)}" if trial.blind else ""
-        yield f"* {escaped(trial.fault)} in {_HEADS[trial.format]}{why}."
+        larger = trial.behaviour
+        later = f"; {larger.gate} sees it at tier {larger.tier}" if larger else ""
+        yield f"* {escaped(trial.fault)} in {_HEADS[trial.format]}{why}{later}."
 
 
 def _sound(runs: Sequence[SoundRun]) -> Iterator[str]:

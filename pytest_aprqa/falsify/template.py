@@ -26,12 +26,22 @@ _GENERATION = re.compile(r"\{%-? *if add_generation_prompt *-?%\}.*?\{%-? *endif
 _START = "{% for message in messages %}"
 
 
-@fault("generation-prompt-missing", "the assistant's turn is not begun", _LOUD)
+@fault(
+    "generation-prompt-missing",
+    "the assistant's turn is not begun",
+    _QUIET,
+    blind="a small model begins its turn by itself; some families know no generation prompt",
+)
 def generation_prompt_missing(sample: Sample, random: Random) -> None:
     _substitute(sample, _GENERATION, "")
 
 
-@fault("roles-wrong", "the user speaks as the assistant", _LOUD)
+@fault(
+    "roles-wrong",
+    "the user speaks as the assistant",
+    _QUIET,
+    blind="the question is still heard; which role speaks it stands nowhere else",
+)
 def roles_wrong(sample: Sample, random: Random) -> None:
     _replace(sample, _USER, "('assistant' if message['role'] == 'user' else 'user')")
 
@@ -76,7 +86,12 @@ def history_dropped(sample: Sample, random: Random) -> None:
     _replace(sample, "in messages %}", "in messages[-1:] %}")
 
 
-@fault("turn-not-ended", "turns have no end", _LOUD)
+@fault(
+    "turn-not-ended",
+    "turns have no end",
+    _QUIET,
+    blind="the question is still heard; how turns end stands nowhere else",
+)
 def turn_not_ended(sample: Sample, random: Random) -> None:
     _replace(sample, "'<|im_end|>'", "''")
 
@@ -119,7 +134,8 @@ def refuses(sample: Sample, random: Random) -> None:
 @fault(
     "lost",
     "the template is gone",
-    _QUIET,
+    converted(Gate.G0, reference=Gate.QUAL),
+    withholds=True,
     blind="a model without a template is a base model; the chat cells are skipped and say so",
 )
 def lost(sample: Sample, random: Random) -> None:

@@ -44,7 +44,12 @@ def merges_lost(sample: Sample, random: Random) -> None:
     _change_merges(sample, lambda merges: merges[: len(merges) // 2])
 
 
-@fault("ids-exchanged", "two common tokens have each other's id", _LOUD)
+@fault(
+    "ids-exchanged",
+    "two common tokens have each other's id",
+    _QUIET,
+    blind="questions that hold neither word are answered as before",
+)
 def ids_exchanged(sample: Sample, random: Random) -> None:
     def exchange(tokens: list[str]) -> list[str]:
         one, other = tokens.index("\u0120is"), tokens.index("\u0120of")
@@ -76,12 +81,23 @@ def start_added(sample: Sample, random: Random) -> None:
     _state_start(sample, True)
 
 
-@fault("start-missing", "the start token is not put before texts", _LOUD, original=Original.STARTED)
+@fault(
+    "start-missing",
+    "the start token is not put before texts",
+    _QUIET,
+    blind="a model bears a start token more or less; how it was trained stands nowhere else",
+    original=Original.STARTED,
+)
 def start_missing(sample: Sample, random: Random) -> None:
     _state_start(sample, False)
 
 
-@fault("special-plain", "the end of a turn is an ordinary text to the tokenizer", _LOUD)
+@fault(
+    "special-plain",
+    "the end of a turn is an ordinary text to the tokenizer",
+    _QUIET,
+    blind="the words of the marker are read as text; a few short answers survive it",
+)
 def special_plain(sample: Sample, random: Random) -> None:
     token = "<|im_end|>"
     if sample.format is Format.SAFETENSORS:
@@ -133,7 +149,12 @@ def cutting(sample: Sample, random: Random) -> None:
         values[key] = "llama-bpe" if values[key] != "llama-bpe" else "gpt-2"
 
 
-@fault("lower-case", "texts are put into lower case first", _ONLY_SAFETENSORS_QUAL)
+@fault(
+    "lower-case",
+    "texts are put into lower case first",
+    _ONLY_SAFETENSORS_QUIET,
+    blind="a tokenizer may fold case by design; G0 says as a warning that a text does not come back",
+)
 def lower_case(sample: Sample, random: Random) -> None:
     with _tokenizer_json(sample) as content:
         content["normalizer"] = {"type": "Lowercase"}
@@ -142,7 +163,8 @@ def lower_case(sample: Sample, random: Random) -> None:
 @fault(
     "truncation-left-on",
     "texts are cut after sixteen tokens, a setting left over from training",
-    _ONLY_SAFETENSORS_QUAL,
+    _ONLY_SAFETENSORS_QUIET,
+    blind="transformers sets the length on every call, so that only other readers of the file cut",
 )
 def truncation_left_on(sample: Sample, random: Random) -> None:
     with _tokenizer_json(sample) as content:

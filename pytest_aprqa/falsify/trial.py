@@ -13,8 +13,8 @@ from random import Random
 
 from pytest_aprqa.artifact.digest import sha256_of_file
 from pytest_aprqa.artifact.files import files_of, make_artifact
-from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.artifact.model_directory import MANIFEST
+from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.falsify.detection import Catch, SoundRun, Trial
 from pytest_aprqa.falsify.fault import Fault, NotApplicableError, Original, Sample, Wrap
 from pytest_aprqa.falsify.gate import Gate, gate_of
@@ -29,7 +29,7 @@ from pytest_aprqa.verdict.certificate import Certificate, certify
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import Journal, RunHeader
 from pytest_aprqa.verdict.mqs import score_records
-from pytest_aprqa.words import Format, Outcome, Tier
+from pytest_aprqa.words import Format, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,13 @@ class Bench:
             directory = self._originals.directory(original)
             settings = replace(self._settings, certifications=work, model_path=directory, tier=tier)
             planned = plan_playbook(self._playbook, settings)
-            laboratory = Laboratory(planned.plan, self._playbook, settings, planned.output)
+            laboratory = TrialLaboratory(
+                planned.plan,
+                self._playbook,
+                settings,
+                planned.output,
+                reference=self._reference_engine(original),
+            )
             try:
                 records = tuple(_carry_out(planned, planned.plan.checks, laboratory))
                 digests = {form: laboratory.digest(form) for form in planned.plan.formats}
@@ -109,6 +115,7 @@ class Bench:
             original=fault.original,
             expected=fault.expected[form],
             expected_tier=fault.tier,
+            withholds=fault.withholds,
             blind=fault.blind,
         )
         try:
@@ -142,8 +149,8 @@ class Bench:
             self._playbook,
             settings,
             planned.output,
+            reference=self._reference_engine(sound.run.original),
             on_trial=sample.format,
-            reference=self._pool.engine(self._reference(sound.run.original)),
             wrap=wrap,
         )
         checks = [c for c in planned.plan.checks if c.cell.format in (sample.format, None)]
@@ -157,7 +164,7 @@ class Bench:
                     catches.append(_catch(check, record, tier))
                     if not complete:
                         break
-                elif record.outcome is Outcome.INCONCLUSIVE and record.check in sound.passed:
+                elif not record.outcome.executed and record.check in sound.passed:
                     withheld = withheld or _catch(check, record, tier)
         finally:
             laboratory.close()
@@ -194,9 +201,9 @@ class Bench:
         if record.outcome.fails:
             yield _catch(check, record, tier).model_copy(update={"gate": Gate.DIGEST})
 
-    def _reference(self, original: Original) -> Artifact:
+    def _reference_engine(self, original: Original) -> Engine:
         directory = self._originals.directory(original)
-        return make_artifact(REFERENCE, directory, "", self._originals.digests)
+        return self._pool.engine(make_artifact(REFERENCE, directory, "", self._originals.digests))
 
 
 def _seeded(fault: Fault, sample: Sample, random: Random) -> Wrap | None:

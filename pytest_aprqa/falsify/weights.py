@@ -23,6 +23,11 @@ fault = Faults(Family.WEIGHTS)
 _BROKEN = converted(Gate.I4, reference=Gate.QUAL)
 """Gates for a fault that ruins the answers: a reference has only those to show it."""
 
+_FEW = converted(Gate.I4, reference=Gate.DIGEST)
+"""Gates for a fault that spoils some answers: a few questions need not meet them."""
+
+_FEW_WHY = "a few short questions can survive one spoilt layer; many questions show it"
+
 _SUBTLE = converted(Gate.I4, reference=Gate.DIGEST)
 """Gates for a fault that ruins no answer."""
 
@@ -32,7 +37,12 @@ _SUBTLE_WHY = (
 )
 
 
-@fault("transposed-square", "the square output projection of a layer is transposed", _BROKEN)
+@fault(
+    "transposed-square",
+    "the square output projection of a layer is transposed",
+    _FEW,
+    blind=_FEW_WHY,
+)
 def transposed_square(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         name = file.layer(file.middle, "self_attn.o_proj.weight")
@@ -63,13 +73,23 @@ def shape_reversed(sample: Sample, random: Random) -> None:
         file.tensors[name] = Stored(stored.dtype, stored.shape[::-1], stored.data)
 
 
-@fault("query-heads-permuted", "the heads of one layer's query projection changed places", _BROKEN)
+@fault(
+    "query-heads-permuted",
+    "the heads of one layer's query projection changed places",
+    _FEW,
+    blind=_FEW_WHY,
+)
 def query_heads_permuted(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         _permute_heads(file, "self_attn.q_proj.weight")
 
 
-@fault("key-heads-permuted", "the heads of one layer's key projection changed places", _BROKEN)
+@fault(
+    "key-heads-permuted",
+    "the heads of one layer's key projection changed places",
+    _FEW,
+    blind=_FEW_WHY,
+)
 def key_heads_permuted(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         if file.config.num_kv_heads == 1:
@@ -106,14 +126,14 @@ def layers_swapped(sample: Sample, random: Random) -> None:
             file.swap(name, file.in_layer(name, file.middle - 1))
 
 
-@fault("layer-repeated", "a layer is a copy of the one before it", _BROKEN)
+@fault("layer-repeated", "a layer is a copy of the one before it", _FEW, blind=_FEW_WHY)
 def layer_repeated(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         for name in file.of_layer(file.middle):
             file.tensors[name] = file.tensors[file.in_layer(name, file.middle - 1)]
 
 
-@fault("layer-of-another-model", "one layer has the weights of another model", _BROKEN)
+@fault("layer-of-another-model", "one layer has the weights of another model", _FEW, blind=_FEW_WHY)
 def layer_of_another_model(sample: Sample, random: Random) -> None:
     """Replace a layer by numbers of the same size and spread, as another training gives them."""
     with edited(sample) as file:
@@ -136,14 +156,14 @@ def norm_zeroed(sample: Sample, random: Random) -> None:
         file.put(name, np.zeros_like(file.values(name)))
 
 
-@fault("norm-lost", "the scales of the last norm are all one, as initialised", _BROKEN)
+@fault("norm-lost", "the scales of the last norm are all one, as initialised", _FEW, blind=_FEW_WHY)
 def norm_lost(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         name = file.name("model.norm.weight")
         file.put(name, np.ones_like(file.values(name)))
 
 
-@fault("norms-swapped", "the two norms of every layer changed places", _BROKEN)
+@fault("norms-swapped", "the two norms of every layer changed places", _FEW, blind=_FEW_WHY)
 def norms_swapped(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         for layer in range(file.config.num_layers):
@@ -164,7 +184,12 @@ def gate_and_up_swapped(sample: Sample, random: Random) -> None:
             )
 
 
-@fault("key-and-value-swapped", "key and value projection of one layer changed places", _BROKEN)
+@fault(
+    "key-and-value-swapped",
+    "key and value projection of one layer changed places",
+    _FEW,
+    blind=_FEW_WHY,
+)
 def key_and_value_swapped(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         file.swap(
@@ -306,14 +331,26 @@ def bias_dropped(sample: Sample, random: Random) -> None:
             del file.tensors[name]
 
 
-@fault("bias-zeroed", "the bias of one value projection is zero", _BROKEN, original=Original.BIASED)
+@fault(
+    "bias-zeroed",
+    "the bias of one value projection is zero",
+    _FEW,
+    blind=_FEW_WHY,
+    original=Original.BIASED,
+)
 def bias_zeroed(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         name = file.layer(file.middle, "self_attn.v_proj.bias")
         file.put(name, np.zeros_like(file.values(name)))
 
 
-@fault("bias-swapped", "two layers have each other's biases", _BROKEN, original=Original.BIASED)
+@fault(
+    "bias-swapped",
+    "two layers have each other's biases",
+    _FEW,
+    blind=_FEW_WHY,
+    original=Original.BIASED,
+)
 def bias_swapped(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
         for layer in (file.middle,):
