@@ -64,6 +64,10 @@ def summary(run: Run, *, evidence: str, width: int = 80, unicode: bool = True) -
         unicode: whether the terminal can show more than ASCII.
     """
     page = _Page(max(width, 40), unicode)
+    where = page.labelled("Evidence", evidence)
+    if run.failure:  # there is nothing to score, and one sentence to read
+        lines = [*page.title(run), *where, *page.status(run)]
+        return lines if unicode else [_ascii(line) for line in lines]
     lines = [
         *page.title(run),
         *page.matrix(matrix(run)),
@@ -71,7 +75,7 @@ def summary(run: Run, *, evidence: str, width: int = 80, unicode: bool = True) -
         *page.score(run),
         *page.unmeasured(run),
         *page.labelled("Proven", run.certificate.proven),
-        *page.labelled("Evidence", evidence),
+        *where,
         *page.status(run),
     ]
     return lines if unicode else [_ascii(line) for line in lines]

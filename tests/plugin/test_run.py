@@ -223,3 +223,10 @@ def test_fail_fast_leaves_a_bundle_to_look_into(session):
     command = (bundle / "reproduce.txt").read_text()
     assert command.startswith("pytest 'tiny.playbook.yaml::repeat[gguf-cpu]' ")
     assert "--failure-policy fail-fast" in command
+
+
+def test_what_could_not_be_run_is_said_once_in_the_summary(session):
+    result = session.run(playbook=session.playbook.replace("  builtin: aprqa-reference\n", ""))
+    summary = result.stdout.str().partition("certificate of")[2].partition("short test")[0]
+    assert summary.count("was not found") == 1
+    assert "MQS" not in summary
