@@ -33,6 +33,7 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self._books: dict[str, Book] = {}
+        self._has_failed = False
 
     def expect(self, nodeids: Iterable[str]) -> None:
         """Note which checks were selected; each is "not run" until its report comes."""
@@ -60,6 +61,8 @@ class Recorder:
         else:
             return
         self._trying(partial(book.record, evidence))
+        if book.is_done:  # its folder is free now for another playbook of the same model
+            self._conclude(book, interrupted=False)
 
     @property
     def _is_dry(self) -> bool:
@@ -91,19 +94,21 @@ class Recorder:
             return
         interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         for book in self._books.values():
-            if book.has_begun:
-                self._conclude(session, book, interrupted)
+            if book.has_begun and book.run is None:
+                self._conclude(book, interrupted)
             stop_signal(self.config, book.playbook).clear()
+        if self._has_failed:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
         unmet = [book for book in self._books.values() if book.is_unmet]
         if unmet and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _conclude(self, session: pytest.Session, book: Book, interrupted: bool) -> None:
+    def _conclude(self, book: Book, interrupted: bool) -> None:
         """Conclude a book; when the disk does not take it, others still end their session well."""
         try:
             book.conclude(interrupted=interrupted)
         except (OSError, RegistryError) as error:
-            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self._has_failed = True
             book.notices.append(
                 f"the certificate could not be written: {error}; the journal {book.journal} is "
                 "whole, so put that right and give --resume"

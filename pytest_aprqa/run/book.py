@@ -67,6 +67,11 @@ class Book:
         return self.planned.is_complete(self._selected)
 
     @property
+    def is_done(self) -> bool:
+        """Whether every selected check has its record."""
+        return self._selected <= set(self._records)
+
+    @property
     def is_unmet(self) -> bool:
         """Whether a run that speaks for the model stayed below its tier's threshold."""
         return self.run is not None and self.is_complete and not self.run.certificate.exit_ok

@@ -230,3 +230,10 @@ def test_what_could_not_be_run_is_said_once_in_the_summary(session):
     summary = result.stdout.str().partition("certificate of")[2].partition("short test")[0]
     assert summary.count("was not found") == 1
     assert "MQS" not in summary
+
+
+def test_two_playbooks_of_one_model_run_one_after_the_other(session):
+    session.write(session.playbook.replace("name: tiny", "name: other"), name="other")
+    result = session.run("-k", "G0 or G1")
+    assert result.stdout.str().count("certificate of") == 2
+    result.assert_outcomes(passed=4, deselected=result.parseoutcomes()["deselected"])
