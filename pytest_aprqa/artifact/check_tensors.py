@@ -27,6 +27,7 @@ from pytest_aprqa.words import Format
 
 UNEXPECTED_RULE = "G0-UNEXPECTED-TENSOR"
 HEAD_RULE = "F-LAYOUT-CONTRACT-002"
+OFFSETS_RULE = "G0-OFFSETS"
 
 _LAYER = re.compile(r"\.(\d+)\.")
 _SHOWN = 5  # findings of one kind that are listed before the rest is counted
