@@ -429,7 +429,7 @@ def server_miscounts(sample: Sample, random: Random) -> Wrap:
 )
 def server_streams_another_text(sample: Sample, random: Random) -> Wrap:
     return _proxied(
-        Meddling(event=lambda content: _with_text(content, lambda text: text.replace("e", "")))
+        Meddling(event=lambda content: _with_text(content, lambda text: text and f"{text}~"))
     )
 
 
