@@ -46,6 +46,7 @@ def check_tensors(file: TensorFile, config: ModelConfig) -> FileReport:
         *_shown(list(_shapes(file, slots, naming))),
         *_shown(list(_unexpected(file, slots, config))),
         *_head(file, config),
+        *_beyond(file),
     ]
     return FileReport(tuple(findings), {"required_tensors": len(slots)})
 
