@@ -201,7 +201,7 @@ class _Court:
             docket = self._docket
             text = playbook_text(docket.model.hf_repo, folder, seed, docket.playbook)
             playbook.write_text(text, "utf-8")
-        return Bench(self._originals, playbook, self._settings, self._pool)
+        return Bench(self._originals, playbook, self._settings, self._pool, self._docket.formats)
 
 
 def _is_unseen(trial: Trial) -> bool:

@@ -15,6 +15,7 @@ from pytest_aprqa.words import Format, Status, Tier
 LEAST_CAUGHT = 0.95
 """Share of the fault classes that must be caught for the certifier to pass its own trial."""
 
+_LONGEST_REASON = 140
 _HEADS = {Format.SAFETENSORS: "SafeTensors", Format.APR: "APR", Format.GGUF: "GGUF"}
 
 
@@ -199,18 +200,24 @@ def _why(trial: Trial) -> str:
     if trial.by is not None:
         told.append(
             f"expected at {trial.expected}, caught at {trial.by.gate} by "
-            f"{escaped(trial.by.check)}: {escaped(trial.by.reason)}"
+            f"{escaped(trial.by.check)}: {_brief(trial.by.reason)}"
         )
     else:
         told.append(f"expected at {trial.expected}, no check failed")
     if trial.withheld is not None:
         told.append(
             f"no certificate would be given, for {escaped(trial.withheld.check)} came to no verdict "
-            f"({escaped(trial.withheld.reason)})"
+            f"({_brief(trial.withheld.reason)})"
         )
     if trial.blind:
         told.append(f"why: {escaped(trial.blind)}")
     return "; ".join(told) + "."
+
+
+def _brief(reason: str) -> str:
+    """Return the beginning of a reason; the whole of it is in DETECTION.json."""
+    text = " ".join(reason.split())
+    return escaped(text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ...")
 
 
 def _by_digest_only(trials: Sequence[Trial]) -> Iterator[str]:
@@ -242,7 +249,7 @@ def _sound(runs: Sequence[SoundRun]) -> Iterator[str]:
     yield "| original | tier | seed | status | score | checks | false alarms |"
     yield "|---|---|---|---|---|---|---|"
     for run in runs:
-        alarms = "; ".join(f"{escaped(a.check)}: {escaped(a.reason[:100])}" for a in run.alarms)
+        alarms = "; ".join(f"{escaped(a.check)}: {_brief(a.reason)}" for a in run.alarms)
         yield (
             f"| {run.original} | {run.tier} | {run.seed} | {run.status} | {run.score} | "
             f"{run.checks} | {alarms} |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -25,6 +26,12 @@ SEEDED = [
     for form in fault.expected
     if fault.family is not Family.ENGINE
 ]
+
+
+@pytest.fixture(autouse=True)
+def hasty_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk: hundreds of files are written to be thrown away."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def bytes_of(directory: Path) -> dict[str, str]:

@@ -42,7 +42,7 @@ def bench(originals: Originals, tmp_path_factory: pytest.TempPathFactory) -> Ite
     playbook.write_text(PLAYBOOK)
     settings = Settings(certifications=root, artifact_cache=root, threads=1, offline=True)
     pool = EnginePool(root, 1)
-    yield Bench(originals, playbook, settings, pool)
+    yield Bench(originals, playbook, settings, pool, [Format.GGUF])
     pool.close()
 
 
@@ -58,8 +58,8 @@ def try_it(bench: Bench, sound: Sound, fault: Fault, *, complete: bool = False) 
 
 def test_a_sound_model_is_not_blocked(sound: Sound) -> None:
     assert sound.run.status is not Status.BLOCKED
-    assert sound.run.checks > 30
-    assert set(sound.run.digests) == {Format.SAFETENSORS, Format.GGUF}
+    assert sound.run.checks > 20
+    assert set(sound.run.digests) == {Format.GGUF}
 
 
 @pytest.mark.parametrize(

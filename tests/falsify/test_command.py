@@ -1,0 +1,54 @@
+"""`apr-qa falsify` as a process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_aprqa.falsify.detection import Detection
+from pytest_aprqa.falsify.registry import built_in_faults
+
+
+def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest_aprqa.cli", "falsify", *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+
+
+def test_the_faults_are_listed(tmp_path: Path) -> None:
+    done = run(tmp_path, "--list", "--fault", "container-*", "--fault", "weights-noise")
+    assert done.returncode == 0
+    listed = [line.split()[0] for line in done.stdout.splitlines()[1:]]
+    wanted = [f.id for f in built_in_faults() if f.id.startswith("container-")]
+    assert listed == [*wanted, "weights-noise"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--fault", "weights-nothing"), 2, "no fault is called 'weights-nothing'"),
+        (("no-such-model",), 3, "no-such-model is no directory or file of a model"),
+    ],
+)
+def test_a_wrong_name_is_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_table_is_printed_and_written(tmp_path: Path) -> None:
+    """One fault of a file alone, and no certification of sound files but that of its original."""
+    done = run(tmp_path, "--fault", "container-empty", "--format", "gguf", "--seeds", "0", "--json")
+    written = (tmp_path / "certifications" / "DETECTION.json").read_text("utf-8")
+    assert json.loads(done.stdout) == json.loads(written)
+    detection = Detection.model_validate_json(written)
+    [trial] = detection.trials
+    assert (trial.fault, trial.is_caught) == ("container-empty", True)
+    assert "| empty |" in (tmp_path / "certifications" / "DETECTION.md").read_text("utf-8")
+    assert done.returncode == 0
