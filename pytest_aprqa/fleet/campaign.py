@@ -100,6 +100,12 @@ class Campaign:
         self._terms.progress.concluded(self.result)
         return self.result
 
+    def cancel(self) -> None:
+        """Take every shard back; what they have sent is kept."""
+        self._is_over = True
+        for shard in self.shards:
+            shard.cancel()
+
     async def interrupt(self) -> None:
         """Conclude as far as the run came. Nothing is done when no record came or all is done."""
         if self.result is None and self._opening is not None and not self._failure:
@@ -159,7 +165,7 @@ class Campaign:
         if _is_settled_gateway(evidence):
             self._gateways[evidence.check] = evidence
         if ledger.stopped:
-            self._cancel()
+            self.cancel()
 
     async def _taken_back(self, shard: ShardTask) -> None:
         """Account for a shard that was cancelled: by its policy, a fault, or for want of a machine."""
@@ -211,12 +217,7 @@ class Campaign:
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or str(error)
-        self._cancel()
-
-    def _cancel(self) -> None:
-        self._is_over = True
-        for shard in self.shards:
-            shard.cancel()
+        self.cancel()
 
     def _release(self) -> None:
         """Let go of everything but the result."""

@@ -133,6 +133,8 @@ class _Drive:
             await work
         except asyncio.CancelledError:
             for campaign in self._campaigns:
+                campaign.cancel()
+            for campaign in self._campaigns:
                 await campaign.interrupt()
             return True
         finally:

@@ -27,6 +27,7 @@ class ShardTask:
         needs: what it occupies.
         done: names of its checks that have evidence.
         stream: the parcels of the task that is under way.
+        submissions: how often it was handed to Ray.
         is_waiting: the task has sent nothing yet.
         unfit_since: seconds on a monotonic clock since when no machine could hold it.
         stranded: why it was taken back, or "".
@@ -36,6 +37,7 @@ class ShardTask:
     needs: Needs
     done: set[str] = field(default_factory=set)
     stream: Any = None
+    submissions: int = 0
     is_waiting: bool = False
     unfit_since: float | None = None
     stranded: str = ""
@@ -58,8 +60,13 @@ class ShardTask:
             settings=replace(settings, threads=self.needs.cpus, resume=False),
             carry_out=carry_out,
         )
+        # Ray queues tasks by their needs. One byte more is another queue, which the shards of a
+        # machine that died share, so that they need not wait behind all that was not begun.
+        self.submissions += 1
         task = _remote().options(
-            num_cpus=self.needs.cpus, num_gpus=self.needs.gpus, memory=self.needs.memory
+            num_cpus=self.needs.cpus,
+            num_gpus=self.needs.gpus,
+            memory=self.needs.memory + (self.submissions > 1),
         )
         self.is_waiting = True
         self.stream = task.remote([plan], order)
