@@ -156,7 +156,7 @@ def run(
         dry_run=dry_run,
         output=CERTIFICATIONS if copy else output,
     )
-    planned = _planned(playbook, request)
+    planned = plan_checked(playbook, request.settings())
     code = run_pytest([str(playbook), *request.arguments(), *context.args])
     if copy and not dry_run and planned.evidence.is_file():
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def certify(
             f"--model-path names one model and {len(wanted)} are asked for; use --model-cache"
         )
     for path in found:
-        _planned(path, request)
+        plan_checked(path, request.settings())
     for sentence in missing:
         complain(sentence)
     if not found:
@@ -233,8 +233,8 @@ def _policy(policy: FailurePolicy | None, fail_fast: bool) -> FailurePolicy | No
     return FailurePolicy.FAIL_FAST
 
 
-def _planned(playbook: Path, request: Request) -> PlannedPlaybook:
-    """Plan a playbook, so that whatever is wrong with it is said before pytest starts."""
+def plan_checked(playbook: Path, settings: Settings) -> PlannedPlaybook:
+    """Plan a playbook, so that whatever is wrong with it is said before anything is started."""
     from pytest_aprqa.playbook.find import SUFFIX
     from pytest_aprqa.playbook.lock import read_lock, verify
     from pytest_aprqa.run.planning import plan_playbook
@@ -243,7 +243,7 @@ def _planned(playbook: Path, request: Request) -> PlannedPlaybook:
         raise UserError(f"there is no playbook {playbook}", Exit.NOT_FOUND)
     if not playbook.name.endswith(SUFFIX):
         raise UserError(f"{playbook} is not taken for a playbook: its name must end in {SUFFIX}")
-    planned = plan_playbook(playbook, request.settings())
+    planned = plan_playbook(playbook, settings)
     lock = next((up / LOCK for up in playbook.resolve().parents if (up / LOCK).is_file()), None)
     if lock is not None:
         held = read_lock(lock)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pytest_aprqa.cli.certify import plan_checked
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import (
     CERTIFICATIONS,
@@ -134,6 +135,8 @@ def _run(
         timeout=None if timeout is None else timeout / 1000,
         command=shlex.join(["apr-qa", *sys.argv[1:]]),
     )
+    for playbook in playbooks:
+        plan_checked(playbook, settings)
     try:
         with connected(address):
             from pytest_aprqa.fleet.drive import Fleet
@@ -146,14 +149,10 @@ def _run(
 
 def _files(given: list[Path]) -> list[Path]:
     """Return the playbooks, those of directories in order."""
-    from pytest_aprqa.playbook.find import SUFFIX, playbooks_in
+    from pytest_aprqa.playbook.find import playbooks_in
 
     found: list[Path] = []
     for path in given:
-        if not path.exists():
-            raise UserError(f"there is no playbook {path}", Exit.NOT_FOUND)
-        if path.is_file() and not path.name.endswith(SUFFIX):
-            raise UserError(f"{path} is not taken for a playbook: its name must end in {SUFFIX}")
         found += playbooks_in(path) if path.is_dir() else [path]
     if not found:
         raise UserError(f"{given[0]} holds no playbook", Exit.NOT_FOUND)

@@ -75,7 +75,7 @@ def test_an_address_that_is_none_gets_one_sentence(ships: Any, address: str) -> 
 @pytest.mark.parametrize(
     ("given", "code", "sentence"),
     [
-        ("absent", 3, "there is no playbook absent"),
+        ("absent", 3, "there is no playbook "),
         ("empty", 3, "empty holds no playbook"),
         ("notes.yaml", 2, "its name must end in .playbook.yaml"),
     ],
