@@ -9,6 +9,7 @@ import torch
 import transformers
 from jinja2 import TemplateError
 
+from pytest_aprqa.engine.compute_thread import ComputeThread
 from pytest_aprqa.engine.driver import DriverConfig, refused_context, require_context
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
 from pytest_aprqa.engine.transformers_apr import load_apr
@@ -29,13 +30,14 @@ class TransformersDriver:
     def __init__(self, config: DriverConfig) -> None:
         self._config = config
         self._endpoint: Endpoint | None = None
-        torch.set_num_threads(config.threads)
+        self._thread = ComputeThread()
+        self._thread.run(torch.set_num_threads, config.threads)
 
     def load(self) -> LoadReport:
         device = require_device(self._config.backend)
         path = Path(self._config.path)
         is_apr = self._config.format is Format.APR
-        self._loaded = load_apr(path, device) if is_apr else load_safetensors(path, device)
+        self._loaded = self._thread.run(load_apr if is_apr else load_safetensors, path, device)
         model, tokenizer = self._loaded.model, self._loaded.tokenizer
         self._eos = eos_ids(model)
         # Greedy means greedy: a model's own penalties and samplers stay out, also when it serves.
@@ -52,7 +54,7 @@ class TransformersDriver:
             context_length=self._context,
             has_chat_template=tokenizer.chat_template is not None,
             seconds=self._loaded.seconds,
-            threads=torch.get_num_threads(),
+            threads=self._thread.run(torch.get_num_threads),
         )
 
     def generate(self, requests: list[Request]) -> list[Generation]:
@@ -75,7 +77,8 @@ class TransformersDriver:
 
     def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
         require_context(sequences, self._context)
-        return [score(self._loaded.model, sequence, top) for sequence in sequences]
+        model = self._loaded.model
+        return [self._thread.run(score, model, sequence, top) for sequence in sequences]
 
     def tokenize(self, texts: list[str], special: bool) -> list[list[int]]:
         return [self._encode(text, add=False, parse=special) for text in texts]
@@ -91,7 +94,8 @@ class TransformersDriver:
 
     def serve(self) -> Endpoint:
         if self._endpoint is None:
-            self._endpoint = start_server(self._loaded.model, self._loaded.tokenizer)
+            loaded = self._loaded
+            self._endpoint = start_server(loaded.model, loaded.tokenizer, self._thread)
         return self._endpoint
 
     def _render(self, messages: list[Message] | tuple[Message, ...]) -> str:
@@ -135,7 +139,8 @@ class TransformersDriver:
         pad = _pad(self._loaded.tokenizer, self._eos)
         how = Decoding(request.temperature, request.seed, self._eos, pad, cancel_after)
         limits = [prompt.limit for prompt in prompts]
-        return decode(self._loaded.model, [prompt.ids for prompt in prompts], limits, how)
+        ids = [prompt.ids for prompt in prompts]
+        return self._thread.run(decode, self._loaded.model, ids, limits, how)
 
     def _generation(self, prompt: _Prompt, one: Decoded, *, streamed: bool = False) -> Generation:
         text = self._text(list(one.token_ids), skip_special=True)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from pytest_aprqa.engine.compute_thread import ComputeThread
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault
 
 _NAME = "model"
 _START = 30.0
 
 
-def start_server(model: Any, tokenizer: Any) -> Endpoint:
+def start_server(model: Any, tokenizer: Any, thread: ComputeThread) -> Endpoint:
     """Start the server in a thread of this process on a free loopback port.
 
     The loaded model is put where the server keeps models it has loaded itself, so that no weight
-    is held twice.
+    is held twice, and the server computes on the thread it is given.
 
     Raises:
         EngineError: ENVIRONMENT when the server's packages are missing, UNSUPPORTED when this
@@ -33,6 +34,7 @@ def start_server(model: Any, tokenizer: Any) -> Endpoint:
         key = ModelManager.process_model_name(_NAME)
         held = server._model_manager.loaded_models
         held[key] = TimedModel(model, timeout_seconds=-1, processor=tokenizer)
+        server._generation_state.get_manager(key)._thread = thread
     except ImportError as error:
         raise EngineError(Fault.ENVIRONMENT, f"transformers cannot serve: {error}") from error
     except (AttributeError, TypeError) as error:
