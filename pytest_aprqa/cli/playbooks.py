@@ -164,18 +164,41 @@ def bootstrap(
     force: Force = False,
 ) -> None:
     """Write a playbook from what a model's own configuration says."""
+    name = hf_repo or local_id(model)
+    _require_id(name)
+    written = output or PLAYBOOKS / _file_name(name, template)
+    bootstrapped(model, written, name, template=template, family=family, force=force)
+
+
+def local_id(model: Path) -> str:
+    """Return the id of a model that is known by its path alone."""
+    path = model.expanduser().resolve()
+    return f"local/{_safe(path.stem if path.is_file() else path.name)}"
+
+
+def bootstrapped(
+    model: Path,
+    playbook: Path,
+    name: str | None = None,
+    *,
+    template: str = "mvp",
+    family: str | None = None,
+    force: bool = True,
+) -> Path:
+    """Write a playbook from what a model's own configuration says, and return its path."""
     import os
 
     from pytest_aprqa.run.facts import model_facts
 
     path = model.expanduser().resolve()
     facts = model_facts(path)
-    name = hf_repo or f"local/{_safe(path.stem if path.is_file() else path.name)}"
-    _require_id(name)
-    written = output or PLAYBOOKS / _file_name(name, template)
-    local = os.path.relpath(path, written.resolve().parent)
-    fields = {"hf_repo": name, "local_path": local, "family": family or facts.architecture}
-    _compose(written, template, fields | facts.fields(), force)
+    fields = {
+        "hf_repo": name or local_id(path),
+        "local_path": os.path.relpath(path, playbook.resolve().parent),
+        "family": family or facts.architecture,
+    }
+    _compose(playbook, template, fields | facts.fields(), force)
+    return playbook
 
 
 def _compose(path: Path, template: str, model: dict[str, Any], force: bool) -> None:

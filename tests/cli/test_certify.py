@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_aprqa.cli.certify import Request
+from pytest_aprqa.cli.run_options import RunOptions
 
 REGISTRY = """\
 model_id,family,parameters,size_category,status,mqs_score,grade,certified_tier,last_certified,\
@@ -47,13 +47,23 @@ def test_run_is_pytest_underneath_and_leaves_its_evidence(certified):
 
 
 def test_options_become_those_of_pytest():
-    assert Request(workers=3, timeout=1500, no_gpu=True).arguments() == [
+    assert RunOptions(workers=3, timeout=1500, no_gpu=True).arguments() == [
         "--aprqa-check-timeout=1.5",
         "--aprqa-no-gpu",
         "-n",
         "3",
     ]
-    assert "-n" not in Request(workers=1).arguments()
+    assert "-n" not in RunOptions(workers=1).arguments()
+
+
+def test_a_model_by_its_path_alone_gets_a_playbook_from_its_own_configuration(
+    cli, builtin, tmp_path
+):
+    result = cli("certify", "--model-path", builtin, "--tier", "smoke", "--no-gpu", "--dry-run")
+    assert result.code == 0, result
+    assert "plan of local/aprqa-reference" in result.out
+    written = tmp_path / "certifications/aprqa-reference/aprqa-reference.playbook.yaml"
+    assert "expected_vocab_size: 1024" in written.read_text()
 
 
 def test_a_dry_run_shows_the_plan_and_leaves_nothing(cli, certified, tmp_path):
