@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pytest_aprqa.artifact.contents import model_contents
 from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.artifact.stated_dtype import stated_dtype
 from pytest_aprqa.artifact.tensor_file import DType
 
 
@@ -13,13 +16,25 @@ def declared_dtypes(reference: Artifact, artifact: Artifact) -> dict[str, DType]
     """Return the dtype that each changed tensor of an artifact was declared to have.
 
     A conversion declares its changes in the record beside its result. That of a SafeTensors made
-    from this very artifact is read backwards: what it declared as source, the artifact has.
+    from this very artifact is read backwards: what it declared as source, the artifact has. A file
+    without a record, of whatever maker, declares what its own metadata state.
     """
     if artifact.converted_from == reference.digest:
         return {c["tensor"]: DType(c["target"]) for c in _changes(artifact)}
     if reference.converted_from == artifact.digest:
         return {c["tensor"]: DType(c["source"]) for c in _changes(reference)}
-    return {}
+    return _stated(artifact)
+
+
+def _stated(artifact: Artifact) -> dict[str, DType]:
+    with model_contents(artifact) as contents, open_tensors(artifact.path) as file:
+        stated = {
+            tensor.name: stated_dtype(
+                artifact.format, file.metadata, tensor.name, tensor.dtype, tensor.shape
+            )
+            for tensor in contents.tensors
+        }
+    return {name: dtype for name, dtype in stated.items() if dtype is not None}
 
 
 def rounds_to(reference: Artifact, artifact: Artifact, ours: DType, theirs: DType) -> DType:

@@ -34,7 +34,7 @@ from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer_hf import write_hf_tokenizer
 from pytest_aprqa.words import Format
 
-RECIPE = 1
+RECIPE = 2
 """Version of what `convert` writes; a higher one makes cached conversions again."""
 
 RECORD_FILE = "conversion.json"

@@ -27,7 +27,7 @@ _APR_WORDS = {
     "q4k": DType.Q4_K,
 }
 # `apr` itself leaves smaller tensors as they are.
-_SMALLEST_QUANTISED = 1024
+SMALLEST_QUANTISED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _can_hold(target: Format, dtype: DType, shape: tuple[int, ...]) -> bool:
 
 def _fits(dtype: DType, shape: tuple[int, ...], target: Format) -> bool:
     if target is Format.APR and dtype not in _FLOATS:
-        return int(np.prod(shape)) >= _SMALLEST_QUANTISED
+        return int(np.prod(shape)) >= SMALLEST_QUANTISED
     return shape[-1] % block_of(dtype).elements == 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_aprqa.artifact.config_apr import config_to_apr
 from pytest_aprqa.artifact.config_gguf import config_to_gguf
 from pytest_aprqa.artifact.contents import ModelContents
-from pytest_aprqa.artifact.dtypes import padded_nbytes
+from pytest_aprqa.artifact.dtypes import PLAIN_BYTES, block_of, padded_nbytes
 from pytest_aprqa.artifact.gguf_value import GgufType, GgufValue
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
@@ -32,6 +32,7 @@ _FILE_TYPES = {
     DType.Q6_K: 18,
     DType.BF16: 32,
 }
+_APR_BITS = {DType.APR_Q4: 4, DType.APR_Q8: 8, DType.Q4_K: 4, DType.Q6_K: 6}
 _QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
 _TOKEN_TYPES = "tokenizer.ggml.token_type"
 
@@ -46,6 +47,9 @@ def apr_metadata(contents: ModelContents, tensors: Sequence[TensorSource]) -> di
         "total_size": sum(padded_nbytes(tensor.dtype, tensor.shape) for tensor in tensors),
         "param_count": sum(prod(tensor.shape) for tensor in tensors),
     }
+    quantization = _quantization(tensors)
+    if quantization is not None:
+        metadata["quantization"] = quantization
     if contents.name:
         metadata["name"] = contents.name
     if contents.vocabulary is not None:
@@ -53,14 +57,32 @@ def apr_metadata(contents: ModelContents, tensors: Sequence[TensorSource]) -> di
     return metadata
 
 
+def _quantization(tensors: Sequence[TensorSource]) -> dict[str, Any] | None:
+    """Return what APR states of the type most matrices have, None when it is a plain one."""
+    dtype = _common_dtype(tensors)
+    if dtype in PLAIN_BYTES:
+        return None
+    block = block_of(dtype)
+    return {
+        "quant_type": dtype.value.lower(),
+        "bits": _APR_BITS[dtype],
+        "block_size": block.elements if block.elements > 1 else None,
+        "symmetric": dtype is not DType.Q4_K,
+    }
+
+
+def _common_dtype(tensors: Sequence[TensorSource]) -> DType:
+    dtypes = Counter(tensor.dtype for tensor in tensors if len(tensor.shape) > 1)
+    return dtypes.most_common(1)[0][0]
+
+
 def gguf_metadata(contents: ModelContents, tensors: Sequence[TensorSource]) -> list[GgufValue]:
     """Return the key-values of a GGUF file with these tensors."""
-    dtypes = Counter(tensor.dtype for tensor in tensors if len(tensor.shape) > 1)
     values: dict[str, Any] = {
         "general.architecture": contents.config.architecture.gguf,
         "general.type": "model",
         "general.name": contents.name or _name(contents),
-        "general.file_type": _FILE_TYPES.get(dtypes.most_common(1)[0][0], 0),
+        "general.file_type": _FILE_TYPES.get(_common_dtype(tensors), 0),
         "general.quantization_version": _QUANTIZATION_VERSION,
         **config_to_gguf(contents.config),
     }
