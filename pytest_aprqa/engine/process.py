@@ -22,6 +22,7 @@ from pytest_aprqa.engine.faults import oom_kills, says_no_memory
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.memory import peak_of
 from pytest_aprqa.engine.protocol import EngineError, Fault
+from pytest_aprqa.engine.spinning import spins
 from pytest_aprqa.engine.wire import Channel
 
 _KEPT = frozenset(
@@ -31,12 +32,6 @@ _KEPT = frozenset(
 _KEPT_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "ROCM_", "HSA_", "GGML_")
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-
-
-_SPINS = 20_000
-"""Turns an OpenMP thread waits before it sleeps. Without end, engines that share a core starve each
-other (2 tokens a second in the place of 49); with none, llama.cpp wakes its threads some thousand
-times for a token (33 a second in the place of 117)."""
 
 
 def engine_environment(own: Mapping[str, str], threads: int) -> dict[str, str]:
@@ -54,7 +49,7 @@ def engine_environment(own: Mapping[str, str], threads: int) -> dict[str, str]:
         **_OFFLINE,
         **dict.fromkeys(pools, str(threads)),
         "PYTHONPATH": search,
-        "GOMP_SPINCOUNT": str(_SPINS),
+        "GOMP_SPINCOUNT": str(spins()),
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -33,6 +33,7 @@ class Pair:
         stored_dtype: of most of the artifact's weights.
         same_weights: the reference was made from this very artifact, so only arithmetic differs.
         timeout: seconds either may take.
+        laboratory: keeps the reference's scores for the next artifact.
     """
 
     reference: Engine
@@ -40,6 +41,7 @@ class Pair:
     stored_dtype: DType
     same_weights: bool
     timeout: float
+    laboratory: Laboratory
 
     @property
     def context_length(self) -> int:
@@ -51,7 +53,10 @@ class Pair:
         self, sequences: Sequence[Sequence[int]]
     ) -> tuple[list[TokenScores], list[TokenScores], Budget]:
         """Return both sides' scores of token sequences, and what they may differ by."""
-        ours = self.reference.score(sequences, TOP, self.timeout)
+        asked = ("reference scores", repr(sequences))
+        ours = self.laboratory.once(
+            asked, lambda: self.reference.score(sequences, TOP, self.timeout)
+        )
         theirs = self.artifact.score(sequences, TOP, self.timeout)
         told = [float(information(scores).mean()) for scores in ours if scores.logprobs]
         budget = budget_for(
@@ -78,6 +83,7 @@ def pair_of(check: Check, laboratory: Laboratory) -> Pair:
         stored_dtype(artifact),
         same_weights=reference.converted_from == artifact.digest,
         timeout=laboratory.timeout(check) * LOAD_TIMEOUT_FACTOR,
+        laboratory=laboratory,
     )
 
 

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_aprqa.artifact.check import check_artifact
 from pytest_aprqa.artifact.model import Artifact
-from pytest_aprqa.engine.protocol import Request
 from pytest_aprqa.judge.gateways import judge_g0, judge_g2, judge_g3, judge_g4
 from pytest_aprqa.judge.judgement import Judgement
-from pytest_aprqa.observation import Generation
-from pytest_aprqa.playbook.check import Check, Message
+from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
+from pytest_aprqa.run.probes import probes, question
 from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.words import Cell, Format, Gateway, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
 
-PROBE_TOKENS = 24
+INFERENCE_TOKENS = 8
 
 
 def run(check: Check, laboratory: Laboratory) -> Observed:
@@ -91,7 +90,9 @@ def _load(check: Check, laboratory: Laboratory) -> Observed:
 
 
 def _inference(check: Check, laboratory: Laboratory) -> Observed:
-    [generation] = _probe(check, laboratory, (G2_PROMPT,))
+    chat = laboratory.load(check).has_chat_template
+    request = question(G2_PROMPT, INFERENCE_TOKENS, chat=chat)
+    [generation] = laboratory.engine(check.cell).generate([request], laboratory.timeout(check))
     return Observed(
         judgement=judge_g2(generation),
         prompt=generation.rendered_prompt or G2_PROMPT,
@@ -104,7 +105,7 @@ def _inference(check: Check, laboratory: Laboratory) -> Observed:
 
 
 def _quality(check: Check, laboratory: Laboratory) -> Observed:
-    generations = _probe(check, laboratory, G4_PROMPTS)
+    generations = probes(check, laboratory, check.cell)
     return Observed(
         judgement=judge_g4(generations),
         prompt="\n".join(G4_PROMPTS),
@@ -118,21 +119,6 @@ def _quality(check: Check, laboratory: Laboratory) -> Observed:
         engine=laboratory.load(check).engine,
         artifact_digest=laboratory.digest(check.cell.format),
     )
-
-
-def _probe(check: Check, laboratory: Laboratory, prompts: tuple[str, ...]) -> list[Generation]:
-    """Ask short questions in the way the model was made for: as chat when it has a template."""
-    chat = laboratory.load(check).has_chat_template
-    requests = [
-        Request(
-            prompt=None if chat else prompt,
-            messages=(Message("user", prompt),) if chat else None,
-            max_tokens=PROBE_TOKENS,
-        )
-        for prompt in prompts
-    ]
-    limit = laboratory.timeout(check) * len(prompts)
-    return laboratory.engine(check.cell).generate(requests, limit)
 
 
 def _stability(check: Check, laboratory: Laboratory) -> Observed:

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.engine.protocol import Request
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.parity import judge_backends, judge_formats, judge_modalities
 from pytest_aprqa.observation import Generation
-from pytest_aprqa.playbook.check import Check, Message
+from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
 from pytest_aprqa.run.fidelity import pair_of
 from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
+from pytest_aprqa.run.probes import ALONE_TOKENS, alone, probes, question
 from pytest_aprqa.words import Backend, Cell, Format
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
 
-TOKENS = 16
 PROMPTS = 4
 """How many prompts two formats or backends are compared on."""
 
@@ -47,13 +46,13 @@ def _modalities(check: Check, laboratory: Laboratory) -> Result:
     engine = laboratory.engine(check.cell)
     limit = laboratory.timeout(check)
     chat = laboratory.load(check).has_chat_template
-    request = _request(G4_PROMPTS[0], chat)
+    request = question(G4_PROMPTS[0], ALONE_TOKENS, chat=chat)
     raw = request
     if request.messages is not None:
         rendered = engine.render(request.messages, limit)
         raw = replace(request, prompt=rendered, messages=None, parse_special=True)
     [by_run] = engine.generate([raw], limit)
-    by_chat = engine.generate([request], limit)[0] if chat else None
+    by_chat = alone(check, laboratory) if chat else None
     by_serve = laboratory.server(check.cell).generate_over_http(request, limit)
     judgement = judge_modalities(run=by_run, chat=by_chat, serve=by_serve)
     return judgement, [g for g in (by_run, by_chat, by_serve) if g is not None]
@@ -82,18 +81,7 @@ def _backends(check: Check, laboratory: Laboratory) -> Result:
 def _answers(check: Check, cell: Cell, laboratory: Laboratory) -> list[Generation]:
     if reason := laboratory.unavailable(replace(check, cell=cell)):
         raise BlockedError(reason)
-    at = replace(check, cell=cell)
-    chat = laboratory.load(at).has_chat_template
-    requests = [_request(prompt, chat) for prompt in G4_PROMPTS[:PROMPTS]]
-    return laboratory.engine(cell).generate(requests, laboratory.timeout(check) * len(requests))
-
-
-def _request(prompt: str, chat: bool) -> Request:
-    return Request(
-        prompt=None if chat else prompt,
-        messages=(Message("user", prompt),) if chat else None,
-        max_tokens=TOKENS,
-    )
+    return probes(check, laboratory, cell)[:PROMPTS]
 
 
 _COMPARISONS: dict[str, Callable[[Check, Laboratory], Result]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.engine.protocol import Engine, Request
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 PROMPT = "The quick brown fox jumps over the lazy dog, and then"
 TOKENS = 24
+WARM_UP_TOKENS = 4
 MIB = 1024 * 1024
 
 
@@ -55,7 +57,7 @@ def _samples(check: Check, engine: Engine, limit: float) -> list[Generation]:
     """Stream the same generation several times, after a warm-up that is thrown away."""
     request = Request(prompt=PROMPT, max_tokens=TOKENS)
     for _ in range(check.params.get("warmup", 1)):
-        engine.stream(request, limit)
+        engine.stream(replace(request, max_tokens=WARM_UP_TOKENS), limit)
     return [engine.stream(request, limit) for _ in range(check.params.get("measure", 3))]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.engine.protocol import Engine, Request
@@ -16,14 +16,14 @@ from pytest_aprqa.judge.stability import (
     judge_repeat,
 )
 from pytest_aprqa.observation import Generation
-from pytest_aprqa.playbook.check import Check, Message
+from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
+from pytest_aprqa.run.probes import ALONE_TOKENS, alone, ask_alone, question
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
 
-TOKENS = 16
 LONG_TOKENS = 64
 BATCH = 3
 CANCEL_AFTER = 4
@@ -34,10 +34,8 @@ Result = tuple[Judgement, list[Generation]]
 def run(check: Check, laboratory: Laboratory) -> Observed:
     """Carry out one stability procedure on an engine."""
     loaded = laboratory.load(check)
-    ask = _asker(loaded.has_chat_template)
-    judgement, generations = _PROCEDURES[check.subject](
-        laboratory.engine(check.cell), ask, laboratory.timeout(check)
-    )
+    desk = _Desk(check, laboratory, loaded.has_chat_template)
+    judgement, generations = _PROCEDURES[check.subject](desk)
     first = generations[0]
     return Observed(
         judgement=judgement,
@@ -52,57 +50,69 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
     )
 
 
-Ask = Callable[[str], Request]
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What asks the engine of a check: one greedy question at a time."""
+
+    check: Check
+    laboratory: Laboratory
+    chat: bool
+
+    @property
+    def engine(self) -> Engine:
+        return self.laboratory.engine(self.check.cell)
+
+    @property
+    def limit(self) -> float:
+        return self.laboratory.timeout(self.check)
+
+    def first(self) -> Generation:
+        """The answer to the first prompt, which other checks share."""
+        return alone(self.check, self.laboratory)
+
+    def again(self) -> Generation:
+        """The answer to the first prompt, asked now."""
+        return ask_alone(self.check, self.laboratory)
+
+    def ask(self, request: Request) -> Generation:
+        return self.engine.generate([request], self.limit)[0]
+
+    def story(self) -> Request:
+        return question("Tell me a story.", LONG_TOKENS, chat=self.chat)
 
 
-def _asker(chat: bool) -> Ask:
-    def ask(prompt: str) -> Request:
-        return Request(
-            prompt=None if chat else prompt,
-            messages=(Message("user", prompt),) if chat else None,
-            max_tokens=TOKENS,
-        )
-
-    return ask
-
-
-def _repeat(engine: Engine, ask: Ask, limit: float) -> Result:
-    request = ask(G4_PROMPTS[0])
-    [first] = engine.generate([request], limit)
-    [second] = engine.generate([request], limit)
+def _repeat(desk: _Desk) -> Result:
+    first, second = desk.first(), desk.again()
     return judge_repeat(first, second), [first, second]
 
 
-def _batch(engine: Engine, ask: Ask, limit: float) -> Result:
-    requests = [ask(prompt) for prompt in G4_PROMPTS[:BATCH]]
-    alone = [engine.generate([request], limit)[0] for request in requests]
-    together = engine.generate(requests, limit * len(requests))
-    return judge_batch(alone, together), [*alone, *together]
+def _batch(desk: _Desk) -> Result:
+    requests = [question(prompt, ALONE_TOKENS, chat=desk.chat) for prompt in G4_PROMPTS[:BATCH]]
+    single = [desk.first(), *map(desk.ask, requests[1:])]
+    together = desk.engine.generate(requests, desk.limit * len(requests))
+    return judge_batch(single, together), [*single, *together]
 
 
-def _cache(engine: Engine, ask: Ask, limit: float) -> Result:
-    request = ask(G4_PROMPTS[0])
-    [without] = engine.generate([request], limit)
-    cached = replace(request, cache=True)
-    engine.generate([cached], limit)
-    [with_cache] = engine.generate([cached], limit)
+def _cache(desk: _Desk) -> Result:
+    without = desk.first()
+    cached = replace(question(G4_PROMPTS[0], ALONE_TOKENS, chat=desk.chat), cache=True)
+    desk.ask(cached)
+    with_cache = desk.ask(cached)
     return judge_cache(without, with_cache), [without, with_cache]
 
 
-def _long_generation(engine: Engine, ask: Ask, limit: float) -> Result:
-    request = replace(ask("Tell me a story."), max_tokens=LONG_TOKENS)
-    [generation] = engine.generate([request], limit)
+def _long_generation(desk: _Desk) -> Result:
+    generation = desk.ask(desk.story())
     return judge_long_generation(generation, LONG_TOKENS), [generation]
 
 
-def _cancellation(engine: Engine, ask: Ask, limit: float) -> Result:
-    request = replace(ask("Tell me a story."), max_tokens=LONG_TOKENS)
-    cancelled = engine.stream(request, limit, cancel_after=CANCEL_AFTER)
-    [after] = engine.generate([ask(G4_PROMPTS[0])], limit)
+def _cancellation(desk: _Desk) -> Result:
+    cancelled = desk.engine.stream(desk.story(), desk.limit, cancel_after=CANCEL_AFTER)
+    after = desk.again()
     return judge_cancellation(cancelled, after, CANCEL_AFTER), [cancelled, after]
 
 
-_PROCEDURES: dict[str, Callable[[Engine, Ask, float], Result]] = {
+_PROCEDURES: dict[str, Callable[[_Desk], Result]] = {
     "repeat": _repeat,
     "batch": _batch,
     "cache": _cache,
