@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, validate_call
 from pydantic_core import from_json, to_json
 
-from pytest_aprqa.engine.driver import Driver, DriverConfig, DriverName
+from pytest_aprqa.engine.driver import Driver, DriverConfig, DriverName, Failure, Reply
 from pytest_aprqa.engine.faults import fault_of
 from pytest_aprqa.engine.lifeline import die_with_parent
 from pytest_aprqa.engine.memory import own_peak
@@ -46,15 +46,14 @@ def _answer_calls(channel: Channel, config: DriverConfig) -> None:
         except EOFError:
             # Servers and native threads of an engine may not let a normal exit finish.
             os._exit(0)
-        reply: dict[str, Any]
+        result, failure = None, None
         try:
             if driver is None:
                 driver = _make(config)
-            reply = {"result": _answer(driver, call["method"], call["arguments"])}
+            result = _answer(driver, call["method"], call["arguments"])
         except Exception as error:  # noqa: BLE001  # whatever an engine raises is a reply
-            reply = _failure(error, loading=call["method"] == "load")
-        reply["peak_memory"] = own_peak()
-        channel.send(to_json(reply, inf_nan_mode="constants"))
+            failure = _failure(error, loading=call["method"] == "load")
+        channel.send(to_json(Reply(own_peak(), failure, result), inf_nan_mode="constants"))
 
 
 def _make(config: DriverConfig) -> Driver:
@@ -79,7 +78,7 @@ def _answer(driver: Driver, method: str, arguments: dict[str, Any]) -> object:
     return validate_call(getattr(driver, method))(**arguments)
 
 
-def _failure(error: Exception, *, loading: bool) -> dict[str, Any]:
+def _failure(error: Exception, *, loading: bool) -> Failure:
     """Return the reply to a call that raised.
 
     A driver's own EngineError leaves it fit for the next call; any other exception leaves it in an
@@ -89,12 +88,7 @@ def _failure(error: Exception, *, loading: bool) -> dict[str, Any]:
     if not known:
         traceback.print_exception(error)
     fault = fault_of(error, otherwise=Fault.LOAD if loading else Fault.CRASH)
-    return {
-        "fault": fault.fault,
-        "message": fault.message,
-        "signal": fault.signal,
-        "fatal": loading or not known,
-    }
+    return Failure(fault.fault, fault.message, fault.signal, fatal=loading or not known)
 
 
 def _die_with(parent: int, end: socket.socket) -> None:

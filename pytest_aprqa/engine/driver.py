@@ -46,6 +46,36 @@ class DriverConfig:
     binary: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call failed.
+
+    Attributes:
+        fault, message, signal: as in EngineError.
+        fatal: the driver is in an unknown state, so that its process must be ended.
+    """
+
+    fault: Fault
+    message: str
+    signal: str
+    fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an engine's process answers to a call.
+
+    Attributes:
+        peak_memory: most resident bytes the process has held.
+        failure: why the call failed, or None.
+        result: what the call returned.
+    """
+
+    peak_memory: int
+    failure: Failure | None = None
+    result: object = None
+
+
 class Driver(Protocol):
     """The engine's side of `protocol.Engine`: the same calls, without time limits."""
 

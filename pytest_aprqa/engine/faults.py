@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -13,6 +14,12 @@ _NO_MEMORY = re.compile(
     r"|unable to allocate|not enough memory",
     re.IGNORECASE,
 )
+
+_MACHINE = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+    | {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.EAGAIN}
+)
+"""What a system call failed for is the machine's doing: files, disk, ports, rights, processes."""
 
 _ARTIFACT_FAULTS = {
     ArtifactFault.MALFORMED: Fault.LOAD,
@@ -36,6 +43,8 @@ def fault_of(error: Exception, otherwise: Fault) -> EngineError:
     words = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         return EngineError(Fault.ENVIRONMENT, f"a package is missing: {error}")
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        return EngineError(Fault.ENVIRONMENT, words)
     if isinstance(error, MemoryError) or says_no_memory(words):
         return EngineError(Fault.ENVIRONMENT, f"no memory: {words}")
     return EngineError(otherwise, words)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from pytest_aprqa.engine.driver import DriverConfig
+from pytest_aprqa.engine.driver import DriverConfig, Reply
 from pytest_aprqa.engine.http import serve_generate
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.process import EngineProcess
@@ -29,6 +29,10 @@ _IDS = TypeAdapter(list[list[int]])
 _TEXT = TypeAdapter(str)
 _TEXTS = TypeAdapter(list[str])
 _ENDPOINT = TypeAdapter(Endpoint)
+_REPLY = TypeAdapter(Reply)
+
+MAX_ANSWER = 1 << 20
+"""Most characters of an answer; the longest that a playbook can ask for has 8192 tokens."""
 
 _CRASH_GRACE = 0.5
 """Seconds a dying server's process may take from the broken connection to its end."""
@@ -65,14 +69,22 @@ class HostedEngine:
             return self._report
 
     def generate(self, requests: Sequence[Request], timeout: float) -> list[Generation]:
-        return self._call("generate", _GENERATIONS, timeout, requests=list(requests))
+        with self._lock:
+            answers = self._call("generate", _GENERATIONS, timeout, requests=list(requests))
+            if len(answers) != len(requests):
+                self._kill()
+                raise EngineError(
+                    Fault.PROTOCOL, f"the engine gave {len(answers)} answers to {len(requests)}"
+                )
+            return [self._of_sound_size(answer) for answer in answers]
 
     def stream(
         self, request: Request, timeout: float, cancel_after: int | None = None
     ) -> Generation:
-        return self._call(
+        answer = self._call(
             "stream", _GENERATION, timeout, request=request, cancel_after=cancel_after
         )
+        return self._of_sound_size(answer)
 
     def score(
         self, sequences: Sequence[Sequence[int]], top: int, timeout: float
@@ -100,7 +112,8 @@ class HostedEngine:
         deadline = time.monotonic() + timeout
         endpoint = self.serve(timeout)
         try:
-            return serve_generate(endpoint, request, deadline - time.monotonic())
+            answer = serve_generate(endpoint, request, deadline - time.monotonic())
+            return self._of_sound_size(answer)
         except EngineError as error:
             with self._lock:
                 self._settle(error)
@@ -137,7 +150,7 @@ class HostedEngine:
             reply = from_json(process.channel.receive(deadline))
             self._log.trim()
         except TimeoutError as error:
-            tail = self._log.tail()
+            tail = self._log.last_words()
             self._kill()
             raise EngineError(
                 Fault.TIMEOUT,
@@ -148,9 +161,7 @@ class HostedEngine:
             raise self._death(process) from error
         except ValueError as error:
             self._kill()
-            raise EngineError(
-                Fault.PROTOCOL, f"the engine's answer is malformed: {error}"
-            ) from error
+            raise _malformed(error) from error
         except BaseException:
             # An interrupted call leaves an answer under way that nobody would read.
             self._kill()
@@ -158,26 +169,35 @@ class HostedEngine:
         return self._unpack(reply, result)
 
     def _unpack(self, reply: Any, result: TypeAdapter[T]) -> T:
-        self._peak = max(self._peak, reply["peak_memory"])
-        if "fault" in reply:
-            tail = self._log.tail()
-            if reply["fatal"]:
-                self._kill()
-            raise EngineError(
-                Fault(reply["fault"]), reply["message"], stderr=tail, signal=reply["signal"]
-            )
         try:
-            return result.validate_python(reply["result"])
+            envelope = _REPLY.validate_python(reply)
+            self._peak = max(self._peak, envelope.peak_memory)
+            if envelope.failure is None:
+                return result.validate_python(envelope.result)
         except ValidationError as error:
             self._kill()
+            raise _malformed(error) from error
+        failure, tail = envelope.failure, self._log.last_words()
+        if failure.fatal:
+            self._kill()
+        raise EngineError(failure.fault, failure.message, stderr=tail, signal=failure.signal)
+
+    @staticmethod
+    def _of_sound_size(answer: Generation) -> Generation:
+        """Return an answer, or raise PROTOCOL when it is longer than any request can ask for."""
+        size = len(answer.text)
+        if size > MAX_ANSWER:
             raise EngineError(
-                Fault.PROTOCOL, f"the engine's answer is malformed: {error}"
-            ) from error
+                Fault.PROTOCOL,
+                f"the answer has {size} characters, over the limit of {MAX_ANSWER}; it begins "
+                f"{answer.text[:80]!r}",
+            )
+        return answer
 
     def _settle(self, error: EngineError) -> NoReturn:
         """Raise what an error seen over HTTP means for the process behind the server."""
         if error.fault is Fault.TIMEOUT:
-            tail = self._log.tail()
+            tail = self._log.last_words()
             self._kill()
             raise EngineError(Fault.TIMEOUT, error.message, stderr=tail) from error
         process = self._process
@@ -186,7 +206,7 @@ class HostedEngine:
             if not process.running():
                 raise self._death(process) from error
             time.sleep(0.02)
-        raise EngineError(error.fault, error.message, stderr=self._log.tail()) from error
+        raise EngineError(error.fault, error.message, stderr=self._log.last_words()) from error
 
     def _death(self, process: EngineProcess) -> EngineError:
         error = process.how_it_ended()
@@ -200,3 +220,10 @@ class HostedEngine:
         if self._process is not None:
             self._process.kill()
         self._process = self._report = self._endpoint = None
+
+
+def _malformed(error: ValueError) -> EngineError:
+    """Return what a reply that is not to be read means, in its first sentence."""
+    first = error.errors()[0] if isinstance(error, ValidationError) else None
+    words = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
+    return EngineError(Fault.PROTOCOL, f"the engine's answer is malformed: {words}")

@@ -16,8 +16,17 @@ class EngineLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._begun = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+
+    def begin(self) -> None:
+        """Note where the words of a new process begin."""
+        self._begun = self.size()
+
+    def last_words(self) -> str:
+        """Return the last 8 KiB, of what was written since `begin`."""
+        return self.tail(self._begun)
 
     def size(self) -> int:
         return self.path.stat().st_size
@@ -32,7 +41,8 @@ class EngineLog:
         """Cut a log that has grown over its cap to its tail; writers append behind it."""
         if self.size() <= CAP:
             return
-        kept = self.tail()
+        kept = self.last_words()
+        self._begun = 0
         with self.path.open("r+b") as log:
             log.truncate(0)
             log.write(b"[cut]\n" + kept.encode())

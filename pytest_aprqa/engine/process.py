@@ -71,6 +71,7 @@ class EngineProcess:
         command += [str(theirs.fileno()), str(os.getpid() if die_with_parent else 0)]
         command += [to_json(config).decode()]
         self._log = log
+        log.begin()
         self._oom_kills = oom_kills()
         try:
             with theirs, log.path.open("ab") as output:
@@ -119,7 +120,7 @@ class EngineProcess:
         """Reap the process, which has closed its channel, and return how it ended."""
         self.kill()
         code = self._popen.returncode
-        tail = self._log.tail()
+        tail = self._log.last_words()
         if code < 0:
             name = signal.Signals(-code).name
             if says_no_memory(tail) or (-code == signal.SIGKILL and oom_kills() > self._oom_kills):

@@ -13,12 +13,16 @@ from pytest_aprqa.playbook.load import PlaybookError
 from pytest_aprqa.plugin.markers import marker_names
 from pytest_aprqa.plugin.plans import plans_of
 from pytest_aprqa.plugin.stop import stop_signal
+from pytest_aprqa.report.visible import visible
 from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import FailurePolicy, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
+
+MOST_SHOWN = 2000
+"""Characters of a prompt or an answer that are shown of a failed check."""
 
 evidence_key = pytest.StashKey[Evidence]()
 
@@ -27,7 +31,7 @@ class CheckFailedError(Exception):
     """Turns evidence of a failure into a pytest failure."""
 
     def __init__(self, evidence: Evidence) -> None:
-        super().__init__(f"{evidence.outcome}: {evidence.reason}")
+        super().__init__(f"{evidence.outcome}: {visible(evidence.reason)}")
         self.evidence = evidence
 
 
@@ -53,7 +57,7 @@ def playbook_check(request: pytest.FixtureRequest, aprqa_laboratory: Laboratory)
         raise CheckFailedError(evidence)
     if not evidence.outcome.passes:
         prefix = "" if evidence.outcome is Outcome.SKIPPED else f"{evidence.outcome}: "
-        pytest.skip(prefix + evidence.reason)
+        pytest.skip(prefix + visible(evidence.reason))
 
 
 def _write_diagnostics(item: PlaybookItem, evidence: Evidence, laboratory: Laboratory) -> None:
@@ -105,7 +109,7 @@ class PlaybookFile(pytest.Module):
 
 def explanation(evidence: Evidence) -> str:
     """Return what a person needs to see of a failed check."""
-    lines = [f"{evidence.outcome}: {evidence.reason}"]
+    lines = [f"{evidence.outcome}: {visible(evidence.reason)}"]
     for label, text in (
         ("prompt", evidence.prompt),
         ("answer", evidence.answer),
@@ -114,14 +118,13 @@ def explanation(evidence: Evidence) -> str:
         ("engine", evidence.engine),
     ):
         if text:
-            lines.append(
-                f"  {label}: {text!r}" if label in ("prompt", "answer") else f"  {label}: {text}"
-            )
+            quoted = repr(text[:MOST_SHOWN]) if label in ("prompt", "answer") else visible(text)
+            lines.append(f"  {label}: {quoted}")
     stderr = "".join(attempt.stderr for attempt in evidence.attempts[-1:])
     if stderr:
         lines += [
             "  last words of the engine:",
-            *(f"    {line}" for line in stderr.splitlines()[-12:]),
+            *(f"    {visible(line)}" for line in stderr.splitlines()[-12:]),
         ]
     return "\n".join(lines)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
@@ -17,6 +19,10 @@ from pytest_aprqa.engine.protocol import EngineError, Fault
         (ArtifactError(ArtifactFault.MALFORMED, "bad"), Fault.LOAD),
         (ArtifactError(ArtifactFault.UNSUPPORTED, "new"), Fault.UNSUPPORTED),
         (ArtifactError(ArtifactFault.NOT_FOUND, "gone"), Fault.ENVIRONMENT),
+        (FileNotFoundError(errno.ENOENT, "gone"), Fault.CRASH),
+        (OSError(errno.EMFILE, "too many open files"), Fault.ENVIRONMENT),
+        (OSError(errno.EADDRINUSE, "address already in use"), Fault.ENVIRONMENT),
+        (OSError(errno.ENOSPC, "no space left"), Fault.ENVIRONMENT),
         (IndexError("index out of range"), Fault.CRASH),
     ],
 )

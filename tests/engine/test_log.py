@@ -35,3 +35,17 @@ def test_a_log_under_its_cap_is_left_alone(tmp_path: Path) -> None:
     log.path.write_bytes(b"x" * CAP)
     log.trim()
     assert log.size() == CAP
+
+
+def test_the_last_words_are_those_of_the_process_that_began_last(tmp_path: Path) -> None:
+    log = EngineLog(tmp_path / "engine.log")
+    with log.path.open("ab", buffering=0) as writer:
+        writer.write(b"of the first")
+        log.begin()
+        assert log.last_words() == ""
+        writer.write(b"of the second")
+        assert log.last_words() == "of the second"
+        writer.write(b"x" * CAP + b"its end")
+        log.trim()
+        assert "first" not in log.last_words()
+        assert log.last_words().endswith("its end")
