@@ -49,6 +49,12 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="Never ask the hub or a package index for a model")
 ]
 Resume = Annotated[
+NoEarlyStop = Annotated[
+    bool,
+    typer.Option(
+        "--no-early-stop", help="Ask every question, also of cells whose verdict is certain"
+    ),
+]
     bool, typer.Option("--resume", help="Go on with an interrupted run: only what has no evidence")
 ]
 BaseUrl = Annotated[

@@ -13,6 +13,7 @@ from pytest_aprqa.cli.options import (
     FailFast,
     ModelCache,
     ModelPath,
+    NoEarlyStop,
     NoGpu,
     Offline,
     Policy,
@@ -39,6 +40,7 @@ class RunOptions:
     threads: Threads = None
     no_gpu: NoGpu = False
     offline: Offline = False
+    no_early_stop: NoEarlyStop = False
     resume: Resume = False
     dry_run: DryRun = False
 
@@ -59,6 +61,7 @@ class RunOptions:
             "--aprqa-no-gpu": self.no_gpu,
             "--aprqa-offline": self.offline,
             "--aprqa-resume": self.resume,
+            "--aprqa-no-early-stop": self.no_early_stop,
             "--aprqa-plan": self.dry_run,
         }
         given = [f"{name}={value}" for name, value in named.items() if value is not None]

@@ -99,7 +99,7 @@ class _Court:
             offline=settings.offline,
         )
         self._originals = Originals(self._workshop, root / "originals")
-        self._settings = replace(settings, no_gpu=True, offline=True)
+        self._settings = replace(settings, no_gpu=True, offline=True, early_stop=False)
         self._root = root
         self._pool = EnginePool(root, settings.threads)
         self._lock = threading.Lock()

@@ -66,6 +66,32 @@ def proven_pass_rate(passes: int, n: int) -> float:
     return lower_bound(passes, n)
 
 
+def sequential_lower_bound(k: int, n: int, confidence: float = 0.95) -> float:
+    """Return the one-sided lower bound of a rate that holds however it was decided to stop at n.
+
+    The rates under which the data are less than 1 - confidence times as likely as under a uniform
+    prior are ruled out: Robbins, "Statistical methods related to the law of the iterated
+    logarithm", Ann. Math. Stat. 41 (1970), with Ville's inequality. It is lower than
+    `lower_bound`, which is the price of looking after every item.
+
+    Raises:
+        ValueError: k is not within 0..n.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import betaln
+
+    _check_counts(k, n)
+    if k == 0:
+        return 0.0
+    limit = float(betaln(k + 1, n - k + 1)) + math.log(1 - confidence)
+
+    def excess(rate: float) -> float:
+        lost = (n - k) * math.log1p(-rate) if k < n else 0.0
+        return k * math.log(rate) + lost - limit
+
+    return float(brentq(excess, math.exp(limit / k) / 2, k / n))
+
+
 def wilson(k: int, n: int, confidence: float = 0.95) -> Interval:
     """Return the score interval of a rate, for display; certificates use `clopper_pearson`.
 

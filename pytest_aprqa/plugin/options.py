@@ -69,6 +69,8 @@ OPTIONS = (
 
 def add_options(parser: pytest.Parser) -> None:
     """Add the prefixed options and the ini values."""
+    Option("no-early-stop",
+           "Ask every planned question, also of cells whose verdict is certain (standard, deep)"),
     group = parser.getgroup("aprqa", "certification of model files (pytest-aprqa)")
     for option in OPTIONS:
         group.addoption(
@@ -155,6 +157,7 @@ def settings_of(config: pytest.Config) -> Any:
 def _choice(kind: Any, name: str, given: str | None) -> Any:
     if given is None:
         return None
+        early_stop=not value("no_early_stop"),
     try:
         return kind(given)
     except ValueError:

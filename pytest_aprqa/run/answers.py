@@ -26,21 +26,23 @@ Key = tuple[Cell, str]
 class Answers:
     """Generations by cell and scenario.
 
-    The first question of a format and backend asks all of its planned raw and chat prompts as
-    batches. When a batch fails, each prompt is asked alone, so that the fault meets its own check.
+    A raw or chat question is asked in a batch with its neighbours in the plan of its format and
+    backend; batches are the same whichever of their questions comes first. When a batch fails,
+    each prompt is asked alone, so that the fault meets its own check.
     """
 
     def __init__(self, laboratory: Laboratory) -> None:
         self._laboratory = laboratory
         self._known: dict[Key, Generation] = {}
-        self._batched: set[Cell] = set()
+        self._batchable: dict[Cell, list[Check]] = {}
+        self._batched: set[tuple[Cell, int]] = set()
 
     def of(self, check: Check) -> Generation:
         """Return the answer to a scenario check. Raises EngineError."""
         assert check.scenario is not None
         key = (check.cell, check.scenario.name)
         if key not in self._known and check.cell.modality is not Modality.SERVE:
-            self._ask_all(check)
+            self._ask_neighbours(check)
         if key not in self._known:
             self._known[key] = self._ask_one(check)
         return self._known[key]
@@ -91,17 +93,21 @@ class Answers:
         """Whether the model of a check has a chat template."""
         return self._laboratory.load(check).has_chat_template
 
-    def _ask_all(self, check: Check) -> None:
-        """Ask every batchable question of the check's format and backend, once."""
+    def _ask_neighbours(self, check: Check) -> None:
+        """Ask the batch that a check belongs to, once."""
         group = Cell(check.cell.format, check.cell.backend)
-        if group in self._batched:
+        if group not in self._batchable:
+            scenarios = self._laboratory.scenarios(group)
+            self._batchable[group] = [other for other in scenarios if self._fits_a_batch(other)]
+        checks = self._batchable[group]
+        if check not in checks:
             return
-        self._batched.add(group)
-        checks = [other for other in self._laboratory.scenarios(group) if self._batchable(other)]
-        for start in range(0, len(checks), BATCH):
+        start = checks.index(check) // BATCH * BATCH
+        if (group, start) not in self._batched:
+            self._batched.add((group, start))
             self._ask_batch(checks[start : start + BATCH])
 
-    def _batchable(self, check: Check) -> bool:
+    def _fits_a_batch(self, check: Check) -> bool:
         if check.cell.modality is Modality.SERVE or check.params.get("past_context"):
             return False
         return check.cell.modality is Modality.RUN or self.has_template(check)

@@ -21,6 +21,7 @@ from pytest_aprqa.observation import LoadReport
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.plan import Plan
 from pytest_aprqa.run.answers import Answers
+from pytest_aprqa.run.early_stop import EarlyStop
 from pytest_aprqa.run.observed import BlockedError
 from pytest_aprqa.run.planning import EARLIER_EVIDENCE, EVIDENCE, JOURNAL
 from pytest_aprqa.run.resume import Kept
@@ -75,6 +76,8 @@ class Laboratory:
         self.workshop = workshop_of(plan, playbook, settings)
         self.answers = Answers(self)
         self._engines: OrderedDict[tuple[Format, Backend], Engine] = OrderedDict()
+        self.early_stop = EarlyStop(plan.tier, enabled=settings.early_stop)
+        self.early_stop.recall(plan.checks, self.kept.records)
         self._gateways = dict(self.kept.records)
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}

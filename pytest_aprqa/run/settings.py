@@ -26,6 +26,8 @@ class Settings:
         resume: go on with the run whose journal lies there.
         threads: compute threads per engine; None lets the engine use every core.
         timeout: seconds per check, instead of the playbook's.
+        early_stop: leave out the questions of a cell whose verdict is certain, at the tiers that
+            ask many.
         command: the command line that started the run, for the evidence.
     """
 
@@ -43,3 +45,4 @@ class Settings:
     threads: int | None = None
     timeout: float | None = None
     command: str = ""
+    early_stop: bool = True

@@ -12,6 +12,7 @@ from pytest_aprqa.verdict.gateways import GatewayResult
 from pytest_aprqa.verdict.mqs import CategoryScore, Grade, Mqs
 from pytest_aprqa.verdict.plan import RunPlan
 from pytest_aprqa.verdict.provenance import ArtifactRecord, provenance_verified
+from pytest_aprqa.verdict.spared import is_spared
 from pytest_aprqa.words import Format, Gateway, Outcome, Status, Tier
 
 PASS_THRESHOLD = 700
@@ -39,7 +40,10 @@ class Proof(BaseModel):
     Attributes:
         checks, passed_checks: checks with a prompt that came to a verdict, and those that passed.
         prompts, passed_prompts: the distinct prompts among them.
-        lower_bound: exact one-sided 95 % lower bound (Clopper-Pearson) of the pass rate.
+        spared: checks that an early stop left out.
+        lower_bound: one-sided 95 % lower bound of the pass rate: exact (Clopper-Pearson), or when
+            a sequential test chose how many prompts there are, the bound that holds whatever it
+            chose.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +52,7 @@ class Proof(BaseModel):
     passed_checks: int
     prompts: int
     passed_prompts: int
+    spared: int = 0
     lower_bound: float
 
     def __str__(self) -> str:
@@ -55,9 +60,10 @@ class Proof(BaseModel):
             return "nothing: no prompt was answered and judged"
         held = "" if self.passed_prompts == self.prompts else f" ({self.passed_prompts} everywhere)"
         prompts = "prompt" if self.prompts == 1 else "prompts"
+        spared = f", {self.spared} checks spared by an early stop" if self.spared else ""
         return (
             f"{self.passed_checks}/{self.checks} over {self.prompts} distinct {prompts}{held}: "
-            f"pass rate >= {self.lower_bound:.3f} at 95 %"
+            f"pass rate >= {self.lower_bound:.3f} at 95 %{spared}"
         )
 
 
@@ -169,7 +175,7 @@ def _low_score(score: str, needed: int, failed: Sequence[Evidence]) -> str:
 
 def _gap(plan: RunPlan, records: Sequence[Evidence], mqs: Mqs) -> str:
     """Say which part of the plan has no verdict, or return an empty string."""
-    without = [record for record in records if not record.outcome.executed]
+    without = [r for r in records if not r.outcome.executed and not is_spared(r)]
     missing = len(plan.checks) - len(records) + len(without)
     empty = [category for category in mqs.categories if not category.executed]
     if missing:
@@ -195,7 +201,7 @@ def _commonest_reason(records: Iterable[Evidence]) -> str:
 
 def prove(plan: RunPlan, records: Iterable[Evidence]) -> Proof:
     """Return what the answers prove about the pass rate over distinct prompts."""
-    from pytest_aprqa.judge.statistics import lower_bound
+    from pytest_aprqa.judge.statistics import lower_bound, sequential_lower_bound
 
     digests = {check.check: check.prompt_digest for check in plan.checks if check.category}
     verdicts: defaultdict[str, list[bool]] = defaultdict(list)
@@ -208,5 +214,9 @@ def prove(plan: RunPlan, records: Iterable[Evidence]) -> Proof:
         passed_checks=sum(map(sum, verdicts.values())),
         prompts=len(verdicts),
         passed_prompts=passed,
-        lower_bound=lower_bound(passed, len(verdicts), CONFIDENCE),
+    spared = 0
+        spared=spared,
+        lower_bound=bound(passed, len(verdicts), CONFIDENCE),
     )
+        spared += is_spared(record)
+    bound = sequential_lower_bound if spared else lower_bound

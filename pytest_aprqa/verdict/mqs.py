@@ -2,13 +2,14 @@
 
 Points of a category are its maximum times corroborated / executed. Only planned categories
 count and their sum is scaled to 1000; skipped and inconclusive checks neither pass nor fail.
+Questions that an early stop spared count at the rate of their cell.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import GatewayResult, crashes, gateways
 from pytest_aprqa.verdict.plan import RunPlan
+from pytest_aprqa.verdict.spared import extrapolated
 from pytest_aprqa.words import Category, Gateway, Outcome
 
 FULL_SCORE = 1000
@@ -78,7 +80,8 @@ class CategoryScore(BaseModel):
     """One category: what was planned, what came to a verdict, and what it earned.
 
     Attributes:
-        points: earned, out of `maximum`, before the sum is scaled to 1000.
+        points: earned, out of `maximum`, before the sum is scaled to 1000; questions that an early
+            stop spared are counted in at the rate of their cell.
         planned: checks in the plan; those that left no record are `not_run`.
     """
 
@@ -139,17 +142,19 @@ def score_records(plan: RunPlan, records: Iterable[Evidence]) -> Mqs:
             records are not those of this plan.
     """
     kept = _of_plan(plan, records)
-    categories = tuple(_category(category, plan, kept) for category in plan.planned_categories())
+    of_category = {c: _records_of(c, plan, kept) for c in plan.planned_categories()}
+    categories = tuple(_category(c, plan, records) for c, records in of_category.items())
+    earned = {c: _earned(MAXIMUM[c], *extrapolated(records)) for c, records in of_category.items()}
     results = gateways(kept, plan)
     penalties = _penalties(kept, results.values())
     failed = any(result.outcome is Outcome.FALSIFIED for result in results.values())
     taken = sum(penalty.points for penalty in penalties)
-    executed = [category for category in categories if category.executed]
-    raw = 0 if failed else _points(categories, taken)
+    executed = [category.category for category in categories if category.executed]
+    raw = 0 if failed else _points(earned, taken)
     exact = normalise(raw)
     return Mqs(
         raw=raw,
-        measured=0 if failed else _points(executed, taken),
+        measured=0 if failed else _points({c: earned[c] for c in executed}, taken),
         normalised=round(exact, 2),
         grade=Grade.of(exact),
         categories=categories,
@@ -174,37 +179,40 @@ def _of_plan(plan: RunPlan, records: Iterable[Evidence]) -> list[Evidence]:
     return kept
 
 
-def _category(category: Category, plan: RunPlan, records: Sequence[Evidence]) -> CategoryScore:
+def _records_of(category: Category, plan: RunPlan, records: Sequence[Evidence]) -> list[Evidence]:
     planned = {check.check for check in plan.checks if check.category is category}
-    outcomes = Counter(record.outcome for record in records if record.check in planned)
+    return [record for record in records if record.check in planned]
+
+
+def _category(category: Category, plan: RunPlan, records: Sequence[Evidence]) -> CategoryScore:
+    planned = sum(check.category is category for check in plan.checks)
+    outcomes = Counter(record.outcome for record in records)
     corroborated = outcomes[Outcome.CORROBORATED]
     executed = sum(count for outcome, count in outcomes.items() if outcome.executed)
     return CategoryScore(
         category=category,
-        points=float(_earned(MAXIMUM[category], corroborated, executed)),
+        points=float(_earned(MAXIMUM[category], *extrapolated(records))),
         maximum=MAXIMUM[category],
-        planned=len(planned),
+        planned=planned,
         corroborated=corroborated,
         executed=executed,
         skipped=outcomes[Outcome.SKIPPED],
         inconclusive=outcomes[Outcome.INCONCLUSIVE],
-        not_run=len(planned) - outcomes.total(),
+        not_run=planned - outcomes.total(),
     )
 
 
-def _earned(maximum: int, corroborated: int, executed: int) -> Fraction:
-    return Fraction(maximum * corroborated, executed) if executed else Fraction(0)
+def _earned(maximum: int, corroborated: Fraction, executed: int) -> Fraction:
+    return maximum * corroborated / executed if executed else Fraction(0)
 
 
-def _points(categories: Sequence[CategoryScore], penalty: int) -> int:
+def _points(earned: Mapping[Category, Fraction], penalty: int) -> int:
     """Scale to 1000, take the penalties off and round down: a limit is never reached by rounding."""
-    maximum = sum(category.maximum for category in categories)
+    maximum = sum(MAXIMUM[category] for category in earned)
     if not maximum:
         return 0
-    earned = sum(
-        (_earned(c.maximum, c.corroborated, c.executed) for c in categories), start=Fraction(0)
-    )
-    return max(0, math.floor(earned * FULL_SCORE / maximum - penalty))
+    total = sum(earned.values(), start=Fraction(0))
+    return max(0, math.floor(total * FULL_SCORE / maximum - penalty))
 
 
 def _penalties(

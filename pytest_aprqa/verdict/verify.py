@@ -116,7 +116,8 @@ def _records(run: Run, journal: JournalContent) -> str | None:
 
 def _is_blank(record: Evidence) -> bool:
     """Whether a record says no more than that its check was not run."""
-    return record.outcome is Outcome.SKIPPED and not record.attempts and not record.compared
+    said = record.attempts or record.compared or record.observation
+    return record.outcome is Outcome.SKIPPED and not said
 
 
 def _difference(ours: BaseModel, theirs: BaseModel) -> str | None:

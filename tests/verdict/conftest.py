@@ -10,6 +10,7 @@ import pytest
 from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.verdict.evidence import Attempt, Evidence
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
+from pytest_aprqa.verdict.spared import SPARED
 from pytest_aprqa.words import Attribution, Backend, Category, Format, Gateway, Outcome, Tier
 
 C, F, X = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.CRASHED
@@ -18,6 +19,7 @@ LETTERS: dict[str, tuple[Outcome, tuple[Outcome, ...]]] = {
     "F": (F, (F,)),
     "T": (Outcome.TIMEOUT, (Outcome.TIMEOUT,)),
     "S": (Outcome.SKIPPED, ()),
+    "s": (Outcome.SKIPPED, ()),  # spared by an early stop
     "E": (Outcome.SKIPPED, ()),  # skipped for want of something in the environment
     "I": (Outcome.INCONCLUSIVE, (Outcome.INCONCLUSIVE,)),
     "X": (X, (X, X)),  # crashed, and again in a fresh engine
@@ -97,6 +99,7 @@ def _record(check: PlannedCheck, letter: str) -> Evidence:
         compared={"prompts": 1} if outcome is C else {},
         attempts=tuple(Attempt(outcome=attempt) for attempt in attempts),
         flaky=letter == "y",
+        observation={SPARED: {"decision": "good"}} if letter == "s" else {},
     )
 
 

@@ -34,6 +34,9 @@ def scored(story, **letters) -> Mqs:
         pytest.param({**FULL, "REGR": "FF"}, 850, id="REGR is 150 points"),
         pytest.param({"QUAL": "CSS"}, 1000, id="skipped is neither a pass nor a failure"),
         pytest.param({"QUAL": "FSSSSSS"}, 0, id="skipping does not outvote a failure"),
+        pytest.param(
+            {"QUAL": "CCCFssss"}, 750, id="spared questions count at the rate of their cell"
+        ),
         pytest.param({"QUAL": "CIF"}, 500, id="inconclusive is neither a pass nor a failure"),
         pytest.param({"QUAL": "CF.."}, 500, id="a check without a record counts as nothing"),
         pytest.param({"QUAL": "CC", "EDGE": "SS"}, 571, id="an empty planned category earns 0"),
