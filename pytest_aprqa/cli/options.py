@@ -41,7 +41,20 @@ Timeout = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Compute threads of each engine")
 ]
+NoResultCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-result-cache",
+        help="Run every check, also what an earlier run found for the same files, engines and machine",
+    ),
+]
 NoGpu = Annotated[bool, typer.Option("--no-gpu", help="Take GPU cells out of the plan")]
+NoEarlyStop = Annotated[
+    bool,
+    typer.Option(
+        "--no-early-stop", help="Ask every question, also of cells whose verdict is certain"
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would run and what it could prove")
 ]
@@ -49,12 +62,6 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="Never ask the hub or a package index for a model")
 ]
 Resume = Annotated[
-NoEarlyStop = Annotated[
-    bool,
-    typer.Option(
-        "--no-early-stop", help="Ask every question, also of cells whose verdict is certain"
-    ),
-]
     bool, typer.Option("--resume", help="Go on with an interrupted run: only what has no evidence")
 ]
 BaseUrl = Annotated[

@@ -15,6 +15,7 @@ from pytest_aprqa.cli.options import (
     ModelPath,
     NoEarlyStop,
     NoGpu,
+    NoResultCache,
     Offline,
     Policy,
     Resume,
@@ -39,8 +40,9 @@ class RunOptions:
     timeout: Timeout = None
     threads: Threads = None
     no_gpu: NoGpu = False
-    offline: Offline = False
     no_early_stop: NoEarlyStop = False
+    no_result_cache: NoResultCache = False
+    offline: Offline = False
     resume: Resume = False
     dry_run: DryRun = False
 
@@ -59,9 +61,10 @@ class RunOptions:
         }
         flags = {
             "--aprqa-no-gpu": self.no_gpu,
+            "--aprqa-no-early-stop": self.no_early_stop,
+            "--aprqa-no-result-cache": self.no_result_cache,
             "--aprqa-offline": self.offline,
             "--aprqa-resume": self.resume,
-            "--aprqa-no-early-stop": self.no_early_stop,
             "--aprqa-plan": self.dry_run,
         }
         given = [f"{name}={value}" for name, value in named.items() if value is not None]

@@ -34,6 +34,20 @@ def gpu_reason() -> str | None:
     return nvidia
 
 
+def gpu_names() -> list[str]:
+    """Return the GPUs with their drivers, as the drivers tell; empty where there is none to ask."""
+    smi = shutil.which("nvidia-smi")
+    if smi is None:
+        nodes = Path("/sys/class/kfd/kfd/topology/nodes").glob("*/properties")
+        return sorted(node.read_text(encoding="ascii") for node in nodes if _compute_units(node))
+    query = [smi, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return told.stdout.splitlines()
+
+
 def _nvidia_reason() -> str | None:
     smi = shutil.which("nvidia-smi")
     if smi is None:

@@ -78,6 +78,12 @@ def judge_throughput(
         return inconclusive(
             f"{now.name} was not measured both times.", Attribution.ENVIRONMENT, compared
         )
+    if then == now:
+        return corroborated(
+            f"{now.name} is the earlier measurement itself, {now.mean:.4g} {now.unit}: nothing it "
+            "follows from has changed.",
+            compared,
+        )
     ratio, interval = _ratio(then, now)
     reason = (
         f"{now.name} was {then.mean:.4g} and is {now.mean:.4g} {now.unit}: "

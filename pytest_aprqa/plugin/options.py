@@ -6,6 +6,7 @@ warning, when another plugin or a conftest has it already.
 
 from __future__ import annotations
 
+import os
 import shlex
 import warnings
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from typing import Any, Literal
 import pytest
 
 from pytest_aprqa.words import FailurePolicy, Tier
+
+NO_RESULT_CACHE = "APRQA_NO_RESULT_CACHE"
+"""Environment variable that turns the result cache off when it is not empty."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,24 @@ OPTIONS = (
            metavar="URL"),
     Option("artifact-cache", "Where converted models are kept (default: the user's cache directory)",
            metavar="DIR", short=False),
-    Option("threads", "Compute threads of each engine (default: all cores)", metavar="N",
+    Option("threads", "Compute threads of each engine (default: all cores, with -n a worker's share of them)", metavar="N",
            short=False),
+    Option("engine-memory", "GiB of memory each engine may allocate (default: all of the machine)",
+           metavar="GIB", short=False),
     Option("check-timeout", "Seconds each check may take (default: the playbook's timeout_ms)",
            metavar="SECONDS", short=False),
     Option("offline", "Never ask the hub or a package index for a model", short=False),
+    Option("no-result-cache", "Run every check, also what an earlier run found for the same files, "
+           "engines and machine"),
     Option("resume", "Go on with an interrupted run: only checks without evidence are run", ini=False),
+    Option("no-early-stop",
+           "Ask every planned question, also of cells whose verdict is certain (standard, deep)"),
     Option("plan", "Print the plan and what it costs, and run nothing", ini=False, short=False),
 )  # fmt: skip
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Add the prefixed options and the ini values."""
-    Option("no-early-stop",
-           "Ask every planned question, also of cells whose verdict is certain (standard, deep)"),
     group = parser.getgroup("aprqa", "certification of model files (pytest-aprqa)")
     for option in OPTIONS:
         group.addoption(
@@ -147,17 +155,30 @@ def settings_of(config: pytest.Config) -> Any:
         apr_binary=value("apr_binary"),
         base_url=value("base_url"),
         offline=bool(value("offline")),
+        result_cache=not (value("no_result_cache") or os.environ.get(NO_RESULT_CACHE)),
         resume=bool(config.getoption("aprqa_resume")),
-        threads=_number(int, "threads", value("threads")),
+        threads=_number(int, "threads", value("threads")) or _share_of_cores(),
         timeout=_number(float, "check-timeout", value("check_timeout")),
+        engine_memory=_number(float, "engine-memory", value("engine_memory")),
+        early_stop=not value("no_early_stop"),
         command=shlex.join(["pytest", *map(str, config.invocation_params.args)]),
     )
+
+
+def _share_of_cores() -> int | None:
+    """Return the cores a worker of several may use, so that their engines do not starve each other.
+
+    None in a session without workers: an engine takes every core.
+    """
+    from pytest_aprqa.engine.open import usable_cores
+
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return None if workers == 1 else max(1, usable_cores() // workers)
 
 
 def _choice(kind: Any, name: str, given: str | None) -> Any:
     if given is None:
         return None
-        early_stop=not value("no_early_stop"),
     try:
         return kind(given)
     except ValueError:

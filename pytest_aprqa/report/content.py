@@ -111,6 +111,8 @@ def _facts(record: Evidence) -> Iterable[tuple[str, str]]:
         yield "attribution", record.attribution.value
     if record.flaky:
         yield "flaky", "a crash did not repeat in a fresh engine"
+    if record.reused:
+        yield "reused", one_line(f"found by an earlier run, {record.started}")
     for name, value in sorted(record.metrics.items()):
         yield one_line(name.replace("_", " ")), number(value)
     if record.engine:

@@ -50,6 +50,7 @@ def _properties(suite: ElementTree.Element, run: Run) -> None:
         ("aprqa.grade", certificate.grade),
         ("aprqa.tier", certificate.tier),
         ("aprqa.proven", certificate.proven),
+        ("aprqa.reused", len(certificate.reused)),
         *((f"aprqa.{gate}", result.outcome) for gate, result in run.mqs.gateways.items()),
     ):
         ElementTree.SubElement(holder, "property", name=name, value=_clean(str(value)))

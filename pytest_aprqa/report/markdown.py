@@ -60,6 +60,8 @@ def _verdict(run: Run) -> Iterator[str]:
     if certificate.reason:
         yield f"* {escaped(certificate.reason)}"
     yield f"* Proven: {escaped(certificate.proven)}"
+    if told := certificate.reuse:
+        yield f"* Reused: {told}"
     yield f"* Provenance {'verified' if certificate.provenance_verified else 'not verified'}"
 
 

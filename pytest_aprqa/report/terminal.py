@@ -75,6 +75,7 @@ def summary(run: Run, *, evidence: str, width: int = 80, unicode: bool = True) -
         *page.score(run),
         *page.unmeasured(run),
         *page.labelled("Proven", run.certificate.proven),
+        *page.reused(run),
         *where,
         *page.status(run),
     ]
@@ -199,6 +200,10 @@ class _Page:
             yield from self.labelled(label, f"{count} x {reason}", Style.WARN)
         if len(reasons) > MOST_REASONS:
             yield from self.labelled("", f"and {len(reasons) - MOST_REASONS} other reasons")
+
+    def reused(self, run: Run) -> Iterator[Line]:
+        if told := run.certificate.reuse:
+            yield from self.labelled("Reused", f"{told}; --no-result-cache runs them again")
 
     def status(self, run: Run) -> Iterator[Line]:
         certificate = run.certificate

@@ -61,12 +61,16 @@ def _run(check: Check, laboratory: Laboratory) -> Evidence:
         return not_run(check, Outcome.SKIPPED, reason, Attribution.ENVIRONMENT)
     try:
         laboratory.require(check.needs, check.cell)
+        if known := laboratory.results.find(check):
+            return known
         evidence = _attempt(check, laboratory)
     except BlockedError as blocked:
         evidence = not_run(check, Outcome.SKIPPED, str(blocked))
-    return evidence.model_copy(
+    evidence = evidence.model_copy(
         update={"started": started, "seconds": round(time.perf_counter() - begun, 4)}
     )
+    laboratory.results.keep(check, evidence)
+    return evidence
 
 
 def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
@@ -76,7 +80,10 @@ def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
         begun = time.perf_counter()
         try:
             observed = PROCEDURES[check.kind](check, laboratory)
-        except (EngineError, ArtifactError) as error:
+            if change := laboratory.change():
+                raise change
+        except (EngineError, ArtifactError) as caught:
+            error = laboratory.change() or caught
             attempts.append(_failed_attempt(error, check, laboratory, begun))
             if _crashed(error) and len(attempts) == 1:
                 continue

@@ -24,6 +24,7 @@ from pytest_aprqa.run.answers import Answers
 from pytest_aprqa.run.early_stop import EarlyStop
 from pytest_aprqa.run.observed import BlockedError
 from pytest_aprqa.run.planning import EARLIER_EVIDENCE, EVIDENCE, JOURNAL
+from pytest_aprqa.run.results import Results
 from pytest_aprqa.run.resume import Kept
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 REFERENCE = Format.SAFETENSORS
 ENGINES_KEPT = 3
+GIB = 1024**3
 API_KEY_VARIABLE = "APRQA_API_KEY"
 LOAD_TIMEOUT_FACTOR = 5
 """Loading may take this many times as long as a check: it happens once per artifact."""
@@ -75,9 +77,10 @@ class Laboratory:
         self._certificates = (output / EVIDENCE, output / EARLIER_EVIDENCE)
         self.workshop = workshop_of(plan, playbook, settings)
         self.answers = Answers(self)
-        self._engines: OrderedDict[tuple[Format, Backend], Engine] = OrderedDict()
+        self.results = Results(self)
         self.early_stop = EarlyStop(plan.tier, enabled=settings.early_stop)
         self.early_stop.recall(plan.checks, self.kept.records)
+        self._engines: OrderedDict[tuple[Format, Backend], Engine] = OrderedDict()
         self._gateways = dict(self.kept.records)
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
@@ -103,6 +106,7 @@ class Laboratory:
         """Return the engine of a cell, started at its first use."""
         assert cell.format is not None
         key = (cell.format, cell.backend or Backend.CPU)
+        gibibytes = self.settings.engine_memory
         if key not in self._engines:
             while len(self._engines) >= ENGINES_KEPT:
                 _, oldest = self._engines.popitem(last=False)
@@ -113,9 +117,30 @@ class Laboratory:
                 log_dir=self._logs,
                 threads=self.settings.threads,
                 apr_binary=self.settings.apr_binary,
+                memory=None if gibibytes is None else int(gibibytes * GIB),
             )
         self._engines.move_to_end(key)
         return self._engines[key]
+
+    def change(self) -> ArtifactError | None:
+        """Return what became of a file since it was looked at, or None when all are as they were.
+
+        Only files whose state on disk is new are read again.
+        """
+        for artifact in self.workshop.known_artifacts:
+            try:
+                digest = self.workshop.digests.digest(artifact.files)
+            except ArtifactError as error:
+                gone = f"{error.message}; it was there when the run began"
+                return ArtifactError(ArtifactFault.ENVIRONMENT, gone, where=error.where)
+            if digest != artifact.digest:
+                return ArtifactError(
+                    ArtifactFault.ENVIRONMENT,
+                    f"{artifact.path} was changed while it was tested: its digest was "
+                    f"{artifact.digest[:12]} and is {digest[:12]}; run it again",
+                    where=artifact.path.name,
+                )
+        return None
 
     def server(self, cell: Cell) -> Engine:
         """Return who answers over HTTP: the engine's own server, or the one the user named."""

@@ -26,8 +26,10 @@ class Settings:
         resume: go on with the run whose journal lies there.
         threads: compute threads per engine; None lets the engine use every core.
         timeout: seconds per check, instead of the playbook's.
+        engine_memory: most GiB an engine may allocate; None for all the machine has.
         early_stop: leave out the questions of a cell whose verdict is certain, at the tiers that
             ask many.
+        result_cache: use what earlier runs found for the very same checks, and keep what this finds.
         command: the command line that started the run, for the evidence.
     """
 
@@ -44,5 +46,7 @@ class Settings:
     resume: bool = False
     threads: int | None = None
     timeout: float | None = None
-    command: str = ""
+    engine_memory: float | None = None
     early_stop: bool = True
+    result_cache: bool = False
+    command: str = ""

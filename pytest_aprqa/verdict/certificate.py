@@ -79,6 +79,7 @@ class Certificate(BaseModel):
         provenance_verified: every artifact leads back to SafeTensors whose published sha256 it
             has, and they were found sound; never true for a model that exists only as GGUF.
         proof: what the answers prove about the pass rate.
+        reused: names of the checks whose result is that of an earlier run.
         exit_ok: the run reaches its tier's threshold with every gateway corroborated.
     """
 
@@ -97,7 +98,16 @@ class Certificate(BaseModel):
     cpu_only: bool = False
     provenance_verified: bool = False
     proof: Proof
+    reused: tuple[str, ...] = ()
     exit_ok: bool
+
+    @property
+    def reuse(self) -> str:
+        """How many results are those of earlier runs, in words; "" when none is."""
+        if not self.reused:
+            return ""
+        count = f"{len(self.reused)} results" if len(self.reused) > 1 else "1 result"
+        return f"{count} of earlier runs with the same files, engines and machine"
 
     @property
     def proven(self) -> str:
@@ -137,6 +147,7 @@ def certify(
         cpu_only=plan.cpu_only,
         provenance_verified=sound and provenance_verified(artifacts or {}),
         proof=prove(plan, records),
+        reused=tuple(record.check for record in records if record.reused),
         exit_ok=(
             status in (Status.CERTIFIED, Status.PROVISIONAL, Status.PARTIAL)
             and mqs.gateways_hold
@@ -203,20 +214,20 @@ def prove(plan: RunPlan, records: Iterable[Evidence]) -> Proof:
     """Return what the answers prove about the pass rate over distinct prompts."""
     from pytest_aprqa.judge.statistics import lower_bound, sequential_lower_bound
 
+    spared = 0
     digests = {check.check: check.prompt_digest for check in plan.checks if check.category}
     verdicts: defaultdict[str, list[bool]] = defaultdict(list)
     for record in records:
+        spared += is_spared(record)
         if record.outcome.executed and (asked := digests.get(record.check)):
             verdicts[asked].append(record.outcome.passes)
     passed = sum(map(all, verdicts.values()))
+    bound = sequential_lower_bound if spared else lower_bound
     return Proof(
         checks=sum(map(len, verdicts.values())),
         passed_checks=sum(map(sum, verdicts.values())),
         prompts=len(verdicts),
         passed_prompts=passed,
-    spared = 0
         spared=spared,
         lower_bound=bound(passed, len(verdicts), CONFIDENCE),
     )
-        spared += is_spared(record)
-    bound = sequential_lower_bound if spared else lower_bound

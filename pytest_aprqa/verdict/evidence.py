@@ -40,6 +40,7 @@ class Evidence(BaseModel):
         observation: everything else that a re-judging needs, as plain JSON.
         attempts: every try, in order; never only the last one.
         flaky: a crash did not repeat in a fresh engine.
+        reused: found by an earlier run, at `started`, for the same files, engines and machine.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +65,7 @@ class Evidence(BaseModel):
     observation: dict[str, Any] = Field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     flaky: bool = False
+    reused: bool = False
     engine: str = ""
     artifact_digest: str = ""
     started: str = ""
