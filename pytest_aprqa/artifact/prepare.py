@@ -97,6 +97,11 @@ class Workshop:
         """Return an artifact that has been asked for before, else None."""
         return self._artifacts.get((form, quantization))
 
+    @property
+    def known_artifacts(self) -> tuple[Artifact, ...]:
+        """All artifacts that have been asked for."""
+        return tuple(self._artifacts.values())
+
     def artifact(self, form: Format, quantization: str | None = None) -> Artifact:
         """Return the artifact of a format, converting when need be.
 

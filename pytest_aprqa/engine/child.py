@@ -21,7 +21,7 @@ from pydantic_core import from_json, to_json
 from pytest_aprqa.engine.driver import Driver, DriverConfig, DriverName, Failure, Reply
 from pytest_aprqa.engine.faults import fault_of
 from pytest_aprqa.engine.lifeline import die_with_parent
-from pytest_aprqa.engine.memory import own_peak
+from pytest_aprqa.engine.memory import limit_own_memory, own_peak
 from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.engine.wire import Channel
 
@@ -35,6 +35,7 @@ def main() -> None:
     end = socket.socket(fileno=int(descriptor))
     _die_with(int(parent), end)
     config = TypeAdapter(DriverConfig).validate_json(config_json)
+    limit_own_memory(config.memory)
     _answer_calls(Channel(end), config)
 
 

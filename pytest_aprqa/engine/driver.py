@@ -34,6 +34,7 @@ class DriverConfig:
         context_length: bound on the context; the model's own limit holds when it is smaller.
         log: the file that the process's standard output and error go to.
         binary: path or name of the `apr` binary, for the driver of that name.
+        memory: most bytes the process may allocate; 0 for no bound.
     """
 
     driver: DriverName
@@ -44,6 +45,7 @@ class DriverConfig:
     context_length: int
     log: str
     binary: str = ""
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

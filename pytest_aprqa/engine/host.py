@@ -34,6 +34,12 @@ _REPLY = TypeAdapter(Reply)
 MAX_ANSWER = 1 << 20
 """Most characters of an answer; the longest that a playbook can ask for has 8192 tokens."""
 
+MOST_DEATHS = 10
+"""Deaths of an engine's process in a row after which it is not started again."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+"""Seconds before the start after the second death in a row, twice as long after each more."""
+
 _CRASH_GRACE = 0.5
 """Seconds a dying server's process may take from the broken connection to its end."""
 
@@ -44,7 +50,8 @@ class HostedEngine:
     Nothing starts before the first use. A call past its limit kills the whole process group. A
     process that died is reported by the call under way or the next one, also when it died between
     two; the call after that starts a fresh process and loads the model again, within the limit the
-    last `load` was given.
+    last `load` was given. Between starts it waits longer from death to death, and when no call was
+    answered since `MOST_DEATHS` of them it gives up (GIVEN_UP).
     """
 
     def __init__(self, config: DriverConfig) -> None:
@@ -56,6 +63,7 @@ class HostedEngine:
         self._endpoint: Endpoint | None = None
         self._load_timeout: float | None = None
         self._peak = 0
+        self._deaths = 0
 
     def load(self, timeout: float) -> LoadReport:
         with self._lock:
@@ -64,6 +72,7 @@ class HostedEngine:
                 raise self._death(self._process)
             if self._process is None or self._report is None:
                 self._kill()
+                self._wait_for_restart()
                 self._process = EngineProcess(self._config, self._log)
                 self._report = self._ask(self._process, "load", _LOAD_REPORT, timeout)
             return self._report
@@ -132,7 +141,20 @@ class HostedEngine:
         with self._lock:
             self.load(timeout if self._load_timeout is None else self._load_timeout)
             assert self._process is not None
-            return self._ask(self._process, method, result, timeout, **arguments)
+            answer = self._ask(self._process, method, result, timeout, **arguments)
+            self._deaths = 0
+            return answer
+
+    def _wait_for_restart(self) -> None:
+        """Wait before a start that follows on deaths, or raise GIVEN_UP."""
+        if self._deaths >= MOST_DEATHS:
+            raise EngineError(
+                Fault.GIVEN_UP,
+                f"the engine died {self._deaths} times in a row and is not started again",
+                stderr=self._log.last_words(),
+            )
+        if self._deaths > 1:
+            time.sleep(min(_FIRST_PAUSE * 2 ** (self._deaths - 2), _LONGEST_PAUSE))
 
     def _ask(
         self,
@@ -210,6 +232,7 @@ class HostedEngine:
 
     def _death(self, process: EngineProcess) -> EngineError:
         error = process.how_it_ended()
+        self._deaths += 1
         self._kill()
         return error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.engine.driver import DriverConfig, DriverName
 from pytest_aprqa.engine.host import HostedEngine
+from pytest_aprqa.engine.memory import machine_memory
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.words import Backend, Format
 
@@ -27,6 +28,7 @@ def open_engine(
     threads: int | None = None,
     apr_binary: str | None = None,
     context_length: int = 4096,
+    memory: int | None = None,
 ) -> Engine:
     """Return the engine for an artifact. Nothing starts before its first use.
 
@@ -37,10 +39,14 @@ def open_engine(
         threads: compute threads; by default every core this process may use.
         apr_binary: runs APR files instead of our own reader.
         context_length: bound on the context in tokens, prompt and answer together.
+        memory: most bytes it may allocate; by default all that this machine has. On a GPU there is
+            no default, for its driver maps device memory too.
     """
     driver = _DRIVERS[artifact.format]
     if artifact.format is Format.APR and apr_binary:
         driver = DriverName.APR_BINARY
+    if memory is None:
+        memory = machine_memory() if backend is Backend.CPU else 0
     name = f"{artifact.format}-{backend}-{artifact.digest[:8]}-{os.getpid()}.log"
     return HostedEngine(
         DriverConfig(
@@ -52,6 +58,7 @@ def open_engine(
             context_length=context_length,
             log=str(log_dir / name),
             binary=apr_binary or "",
+            memory=memory,
         )
     )
 

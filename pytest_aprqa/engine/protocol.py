@@ -59,6 +59,7 @@ class Fault(StrEnum):
     UNSUPPORTED = "unsupported"
     ENVIRONMENT = "environment"
     PROTOCOL = "protocol"
+    GIVEN_UP = "given up"
 
 
 class EngineError(Exception):
@@ -68,7 +69,7 @@ class EngineError(Exception):
         fault: LOAD - it refused the file, in its own words; CRASH - the process died; TIMEOUT - it
             was killed at its limit; UNSUPPORTED - it does not know this architecture or dtype;
             ENVIRONMENT - no memory, no device, missing package; PROTOCOL - it broke its own contract
-            (bad HTTP, malformed JSON).
+            (bad HTTP, malformed JSON); GIVEN_UP - it died so often in a row that it is not started again.
         message: one sentence.
         stderr: the last lines the engine wrote, at most 8 KiB.
         signal: name of the signal that ended it ("SIGSEGV"), or "".

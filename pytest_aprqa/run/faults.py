@@ -13,6 +13,7 @@ _ENGINE = {
     Fault.UNSUPPORTED: (Outcome.INCONCLUSIVE, Attribution.ENGINE),
     Fault.ENVIRONMENT: (Outcome.INCONCLUSIVE, Attribution.ENVIRONMENT),
     Fault.PROTOCOL: (Outcome.INCONCLUSIVE, Attribution.ENGINE),
+    Fault.GIVEN_UP: (Outcome.INCONCLUSIVE, Attribution.ENGINE),
 }
 _ARTIFACT = {
     ArtifactFault.NOT_FOUND: (Outcome.INCONCLUSIVE, Attribution.ENVIRONMENT),
