@@ -7,13 +7,13 @@ whole file, that sizes follow from shapes, and that nothing hides between the te
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from pytest_aprqa.artifact.apr_checksum import refuse_checksum
 from pytest_aprqa.artifact.apr_layout import (
     ALIGNMENT,
     ENTRY_TAIL,
@@ -53,7 +53,7 @@ class AprFile(MappedTensors):
 
     Args:
         path: of the file.
-        checksum: check the CRC-32 of the whole file; reads it once.
+        checksum: check the CRC-32 of the whole file; a process reads it once per state of it.
 
     Attributes:
         flags: of the header.
@@ -74,7 +74,7 @@ class AprFile(MappedTensors):
         refuse_overlaps(infos, "G0-OFFSETS")
         _refuse_padding(path, data, header, index_end, infos)
         if checksum:
-            _refuse_checksum(path, data)
+            refuse_checksum(path, data)
         self._tensors = {info.name: info for info in infos}
 
 
@@ -277,16 +277,3 @@ def _refuse_padding(
         if begin < end and data[begin:end].any():
             first = begin + int(np.argmax(data[begin:end] != 0))
             raise malformed(path, "G0-PADDING", "padding is not zero", f"byte {first}")
-
-
-def _refuse_checksum(path: Path, data: Bytes) -> None:
-    end = len(data) - FOOTER.size
-    (stored,) = FOOTER.unpack(data[end:].tobytes())
-    if stored != (expected := zlib.crc32(data[:end].data)):
-        raise malformed(
-            path,
-            "G0-CHECKSUM",
-            f"file checksum is {stored:08x}, its bytes give {expected:08x}: the file was cut or "
-            "changed after it was written",
-            f"byte {end}",
-        )

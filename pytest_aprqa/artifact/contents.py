@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pytest_aprqa.artifact.config import ModelConfig, config_from_hf, read_hf_config
 from pytest_aprqa.artifact.config_apr import config_from_apr
 from pytest_aprqa.artifact.config_gguf import config_from_gguf
@@ -26,6 +24,7 @@ from pytest_aprqa.artifact.names import (
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.row_order import to_hf_layout
+from pytest_aprqa.artifact.same_bytes import same_bytes
 from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer import Vocabulary, vocabulary_from_apr, vocabulary_from_gguf
@@ -74,6 +73,18 @@ def model_contents(artifact: Artifact) -> Iterator[ModelContents]:
             tensors=tuple(_tensors(file, config)),
             name=str(file.metadata.get("general.name") or file.metadata.get("name") or ""),
         )
+
+
+@contextmanager
+def model_tensors(artifact: Artifact) -> Iterator[tuple[ModelConfig, tuple[TensorSource, ...]]]:
+    """Open an artifact as `model_contents` does, for its configuration and tensors alone.
+
+    Raises:
+        ArtifactError: as `model_contents`.
+    """
+    with open_tensors(artifact.path) as file:
+        config = read_config(artifact.format, artifact.path, file)
+        yield config, tuple(_tensors(file, config))
 
 
 def read_config(form: Format, path: Path, file: TensorFile) -> ModelConfig:
@@ -166,6 +177,6 @@ def false_tie(file: TensorFile, config: ModelConfig) -> str:
         return ""
     head, embedding = pair
     both = head in file.tensors and embedding in file.tensors
-    if both and not np.array_equal(file.raw(head), file.raw(embedding)):
+    if both and not same_bytes(file.raw(head), file.raw(embedding)):
         return f"the embeddings are declared tied, but {head!r} differs from {embedding!r}"
     return ""

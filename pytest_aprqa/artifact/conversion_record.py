@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pytest_aprqa.artifact.contents import model_contents
+from pytest_aprqa.artifact.contents import model_tensors
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.stated_dtype import stated_dtype
@@ -27,12 +27,12 @@ def declared_dtypes(reference: Artifact, artifact: Artifact) -> dict[str, DType]
 
 
 def _stated(artifact: Artifact) -> dict[str, DType]:
-    with model_contents(artifact) as contents, open_tensors(artifact.path) as file:
+    with model_tensors(artifact) as (_, tensors), open_tensors(artifact.path) as file:
         stated = {
             tensor.name: stated_dtype(
                 artifact.format, file.metadata, tensor.name, tensor.dtype, tensor.shape
             )
-            for tensor in contents.tensors
+            for tensor in tensors
         }
     return {name: dtype for name, dtype in stated.items() if dtype is not None}
 

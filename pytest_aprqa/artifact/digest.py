@@ -54,10 +54,10 @@ class DigestCache:
             ArtifactError: NOT_FOUND or ENVIRONMENT.
         """
         try:
-            state = _state(path)
+            state = state_of(path)
             if state not in _READ:
                 sha256 = self._recall(state) or self._learn(state, path)
-                if _state(path) != state:  # changed while it was read: no state has this digest
+                if state_of(path) != state:  # changed while it was read: no state has this digest
                     return sha256
                 _READ[state] = sha256
             return _READ[state]
@@ -88,13 +88,14 @@ class DigestCache:
     def _learn(self, state: str, path: Path) -> str:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if self.directory is not None and _state(path) == state:
+        if self.directory is not None and state_of(path) == state:
             self.directory.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.directory / state) as remembered:
                 remembered.write(sha256.encode())
         return sha256
 
 
-def _state(path: Path) -> str:
+def state_of(path: Path) -> str:
+    """Return device, inode, size and modification time of a file. Raises OSError."""
     status = path.stat()
     return f"{status.st_dev:x}-{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"

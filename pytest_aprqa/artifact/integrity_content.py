@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from pytest_aprqa.artifact.integrity_contract import DataQuality, Role, data_quality
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.tensor_file import TensorFile, TensorInfo
 from pytest_aprqa.artifact.tensor_statistics import (
+    Bytes,
     Piece,
     Statistics,
     holds_weights,
@@ -21,6 +23,9 @@ from pytest_aprqa.observation import FileReport, Finding, Severity
 
 _MOST_THREADS = 8
 """A few threads already read as fast as memory delivers."""
+
+_MOST_PENDING = 8
+"""Tensors that are mapped at once."""
 
 
 def check_contents(tensors: TensorFile) -> FileReport:
@@ -50,23 +55,34 @@ def _statistics(tensors: TensorFile) -> Iterator[tuple[TensorInfo, Statistics | 
     numpy lets other threads run while it works, so pieces of tensors are looked at side by side.
     """
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    infos = [info for info in tensors.tensors.values() if holds_weights(info.dtype)]
+    pending: deque[tuple[TensorInfo, list[Future[Statistics | None]]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="integrity") as pool:
-        pending = [
-            (info, [pool.submit(_try, piece, tensors) for piece in pieces_of(info)])
-            for info in infos
-        ]
-        for info, futures in pending:
-            found: Statistics | None = Statistics()
-            for future in futures:
-                part = future.result()
-                found = None if found is None or part is None else found + part
-            yield info, found
+        for info in tensors.tensors.values():
+            if not holds_weights(info.dtype):
+                continue
+            raw = tensors.raw(info.name)
+            pending.append((info, [pool.submit(_try, piece, raw) for piece in pieces_of(info)]))
+            if len(pending) > _MOST_PENDING:
+                yield _joined(*pending.popleft())
+        while pending:
+            yield _joined(*pending.popleft())
 
 
-def _try(piece: Piece, tensors: TensorFile) -> Statistics | None:
+def _joined(
+    info: TensorInfo, pieces: list[Future[Statistics | None]]
+) -> tuple[TensorInfo, Statistics | None]:
+    whole = Statistics()
+    for piece in pieces:
+        part = piece.result()
+        if part is None:
+            return info, None
+        whole += part
+    return info, whole
+
+
+def _try(piece: Piece, raw: Bytes) -> Statistics | None:
     try:
-        return look_at(piece, tensors.raw(piece.info.name))
+        return look_at(piece, raw)
     except ArtifactError as error:
         if error.fault is ArtifactFault.UNSUPPORTED:
             return None

@@ -14,13 +14,16 @@ import numpy.typing as npt
 
 from pytest_aprqa.artifact.dtypes import to_float32
 from pytest_aprqa.artifact.malformed import malformed
-from pytest_aprqa.artifact.mapped_file import map_file
+from pytest_aprqa.artifact.mapped_file import give_back, map_file
 from pytest_aprqa.artifact.tensor_file import TensorInfo
 from pytest_aprqa.words import Format
 
 MAX_DIMENSIONS = 32
 MAX_ELEMENTS = 1 << 59
 """Elements whose float64 bytes still have a 64-bit signed length, with room to add."""
+
+_MOST_MAPPED = 1 << 26
+"""Bytes of tensors that are handed out before the pages of all that went before are given back."""
 
 
 class MappedTensors:
@@ -33,6 +36,7 @@ class MappedTensors:
 
     def __init__(self) -> None:
         self._mapped: dict[Path, npt.NDArray[np.uint8]] = {}
+        self._handed_out = 0
         self._tensors: dict[str, TensorInfo] = {}
         self._metadata: dict[str, Any] = {}
 
@@ -54,6 +58,11 @@ class MappedTensors:
 
     def raw(self, name: str) -> npt.NDArray[np.uint8]:
         info = self._tensors[name]
+        if self._handed_out > _MOST_MAPPED:
+            self._handed_out = 0
+            for data in self._mapped.values():
+                give_back(data)
+        self._handed_out += info.nbytes
         return self._mapped[info.path][info.offset : info.offset + info.nbytes]
 
     def read(self, name: str) -> npt.NDArray[np.float32]:

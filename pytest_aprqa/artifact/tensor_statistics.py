@@ -26,7 +26,7 @@ from pytest_aprqa.artifact.tensor_file import DType, TensorInfo
 
 Bytes = npt.NDArray[np.uint8]
 
-_CHUNK_ELEMENTS = 1 << 17
+_CHUNK_ELEMENTS = 1 << 18
 _PIECE_ELEMENTS = 1 << 22
 """Elements looked at together, so that they stay in the cache; and in one turn of a thread."""
 
@@ -158,6 +158,24 @@ def pieces_of(info: TensorInfo) -> list[Piece]:
     ]
 
 
+def is_finite(data: Bytes, dtype: DType) -> bool:
+    """Whether data is of an unquantised floating-point type and none of it is NaN or infinite."""
+    kind = _FLOATS.get(dtype)
+    if kind is None:
+        return False
+    return not data.size or _peak(data.view(kind.integer), kind) < kind.not_finite
+
+
+def _peak(bits: npt.NDArray[np.unsignedinteger], kind: _FloatBits) -> int:
+    """Return the largest magnitude.
+
+    The largest of the bits read without a sign is negative if any number is, and with one positive
+    if any is; what is left of it without its sign bit never exceeds the largest magnitude.
+    """
+    signed = bits.view(np.dtype(f"i{bits.itemsize}"))
+    return max(int(bits.max()) & kind.magnitude, int(signed.max()) & kind.magnitude)
+
+
 def look_at(piece: Piece, raw: Bytes) -> Statistics:
     """Return the statistics of a piece.
 
@@ -183,22 +201,32 @@ def look_at(piece: Piece, raw: Bytes) -> Statistics:
 def _look_at_floats(data: Bytes, dtype: DType, row: int) -> Statistics:
     kind = _FLOATS[dtype]
     bits = data.view(kind.integer)
-    magnitudes = np.bitwise_and(bits, kind.integer.type(kind.magnitude))
-    zeros = magnitudes.size - int(np.count_nonzero(magnitudes))
-    peak = magnitudes.max(keepdims=True)
-    broken = int(np.count_nonzero(magnitudes >= kind.not_finite)) if peak >= kind.not_finite else 0
-    dead = 0
-    if row and zeros >= row:
-        dead = magnitudes.size // row - int(magnitudes.reshape(-1, row).any(axis=1).sum())
+    peak = _peak(bits, kind)
+    broken = zeros = dead = 0
+    if peak >= kind.not_finite:
+        broken = int(
+            np.count_nonzero((bits & kind.integer.type(kind.magnitude)) >= kind.not_finite)
+        )
+    if _may_hold_zero(bits):
+        magnitudes = np.bitwise_and(bits, kind.integer.type(kind.magnitude))
+        zeros = magnitudes.size - int(np.count_nonzero(magnitudes))
+        if row and zeros >= row:
+            dead = magnitudes.size // row - int(magnitudes.reshape(-1, row).any(axis=1).sum())
     return Statistics(
-        elements=magnitudes.size,
+        elements=bits.size,
         zeros=zeros,
         not_finite=broken,
-        rows=magnitudes.size // row if row else 0,
+        rows=bits.size // row if row else 0,
         dead_rows=dead,
         constant=_value(bits[:1], dtype) if _all_equal(bits) else None,
-        peak=_value(peak, dtype),
+        peak=_value(np.array([peak], kind.integer), dtype),
     )
+
+
+def _may_hold_zero(bits: npt.NDArray[np.unsignedinteger]) -> bool:
+    """Whether a 0 or a -0 is among the numbers; each is the least of one way to read the bits."""
+    signed = bits.view(np.dtype(f"i{bits.itemsize}"))
+    return not bits.min() or int(signed.min()) == np.iinfo(signed.dtype).min
 
 
 def _all_equal(bits: npt.NDArray[np.unsignedinteger]) -> bool:

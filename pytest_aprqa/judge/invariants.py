@@ -11,7 +11,7 @@ from pytest_aprqa.judge.divergence import first_difference
 from pytest_aprqa.judge.fidelity import judge_fidelity
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
 from pytest_aprqa.judge.rounding import Step, step_of
-from pytest_aprqa.judge.tensors import TensorComparison, compare_tensor
+from pytest_aprqa.judge.tensors import TensorComparison, compare_rows, compare_tensor, same_tensor
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.words import Attribution
 
@@ -21,12 +21,14 @@ __all__ = [
     "TemplateCase",
     "TensorComparison",
     "TokenizerCase",
+    "compare_rows",
     "compare_tensor",
     "judge_dtypes",
     "judge_logits",
     "judge_names",
     "judge_tensors",
     "judge_tokenizer",
+    "same_tensor",
     "step_of",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -98,18 +98,65 @@ def compare_tensor(
         block: elements along a row that share a scale; 1 is the element itself, ROW and TENSOR
             the whole of them.
     """
-    columns = reference.shape[-1] if reference.ndim else 1
-    if reference.shape != artifact.shape or not reference.size:
-        return TensorComparison(name, reference.shape, artifact.shape)
+    return compare_rows(name, _Held(reference), _Held(artifact), step_bound, block)
+
+
+def same_tensor(name: str, shape: tuple[int, ...]) -> TensorComparison:
+    """Return the comparison of tensors that are the same, bit for bit, and finite."""
+    return TensorComparison(name, shape, shape, elements=math.prod(shape))
+
+
+class Rows(Protocol):
+    """A tensor of which some rows are in memory at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Row-major; a row is the last dimension."""
+        ...
+
+    def rows(self, first: int, last: int) -> Array:
+        """Return rows `first` to `last`, or to the end, of the tensor seen as a matrix."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    def rows(self, first: int, last: int) -> Array:
+        columns = self.shape[-1] if self.shape else 1
+        return self.array.reshape(-1, columns)[first:last]
+
+
+def compare_rows(
+    name: str, reference: Rows, artifact: Rows, step_bound: float, block: int = ROW
+) -> TensorComparison:
+    """Compare two tensors as `compare_tensor` does, some rows at a time.
+
+    Whole they are asked for only to say what the artifact holds instead.
+    """
+    shape = reference.shape
+    columns = shape[-1] if shape else 1
+    if shape != artifact.shape or not math.prod(shape):
+        return TensorComparison(name, shape, artifact.shape)
     if block > 0 and columns % block:
         block = ROW
-    whole = (
-        float(np.abs(reference[np.isfinite(reference)]).max(initial=0)) if block == TENSOR else 0.0
-    )
+    count = math.prod(shape) // columns
+    whole = _largest_of(reference, count, columns) if block == TENSOR else 0.0
     rows = _Rows.joined(
         [
-            _compare_rows(r, a, step_bound, columns if block <= 0 else block, whole)
-            for r, a in _chunks(reference.reshape(-1, columns), artifact.reshape(-1, columns))
+            _compare_rows(
+                reference.rows(*part),
+                artifact.rows(*part),
+                step_bound,
+                columns if block <= 0 else block,
+                whole,
+            )
+            for part in _parts(count, columns)
         ]
     )
     cosines = rows.cosines
@@ -120,9 +167,9 @@ def compare_tensor(
     broken = bool(rows.reference_not_finite.any() or rows.artifact_not_finite.any())
     return TensorComparison(
         name,
-        reference.shape,
-        artifact.shape,
-        elements=reference.size,
+        shape,
+        shape,
+        elements=count * columns,
         relative_error=math.sqrt(rows.error.sum() / energy) if energy else float(worst_error > 0),
         cosine=float(_Rows(*(x.sum(keepdims=True) for x in rows)).cosines[0]),
         worst_row=int(cosines.argmin()),
@@ -132,9 +179,24 @@ def compare_tensor(
         reference_not_finite=int(rows.reference_not_finite.sum()),
         artifact_not_finite=int(rows.artifact_not_finite.sum()),
         hint=""
-        if broken or max(worst_error, worst_gain) <= 1
-        else _hint(reference, artifact, cosines),
+        if broken or max(worst_error, worst_gain) <= 1 or len(shape) != 2
+        else _hint(reference.rows(0, count), artifact.rows(0, count), cosines),
     )
+
+
+def _largest_of(tensor: Rows, count: int, columns: int) -> float:
+    largest = 0.0
+    for part in _parts(count, columns):
+        values = np.abs(tensor.rows(*part))
+        largest = max(largest, float(values[np.isfinite(values)].max(initial=0)))
+    return largest
+
+
+def _parts(count: int, columns: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and last row of each part."""
+    height = max(1, _CHUNK // max(1, columns))
+    for first in range(0, count, height):
+        yield first, min(first + height, count)
 
 
 class _Rows(NamedTuple):
@@ -160,12 +222,6 @@ class _Rows(NamedTuple):
         alone = np.where((self.energy == 0) & (artifact == 0), 1.0, 0.0)
         cosine: Floats = np.divide(self.energy + self.along, norms, out=alone, where=norms > 0)
         return cosine
-
-
-def _chunks(reference: Array, artifact: Array) -> Iterator[tuple[Array, Array]]:
-    height = max(1, _CHUNK // max(1, reference.shape[1]))
-    for start in range(0, len(reference), height):
-        yield reference[start : start + height], artifact[start : start + height]
 
 
 def _compare_rows(r: Array, a: Array, step_bound: float, block: int, whole: float) -> _Rows:
@@ -235,8 +291,6 @@ def _worst_gain(rows: _Rows, step_bound: float, block: int, columns: int) -> flo
 @np.errstate(over="ignore", invalid="ignore")
 def _hint(reference: Array, artifact: Array, cosines: Floats) -> str:
     """Recognise the usual ways of putting the right numbers in the wrong place."""
-    if reference.ndim != 2:
-        return ""
     if reference.shape[0] == reference.shape[1] and _alike(reference.T, artifact):
         return "it holds the transposed matrix"
     if _alike(reference.T.reshape(reference.shape), artifact):

@@ -1,0 +1,413 @@
+"""Hold the readers, the checks, the conversions and the decoders against the machine itself.
+
+    python benchmarks/formats.py -o formats.json
+    python benchmarks/formats.py --gigabytes 0.25 --sparse-gigabytes 1     # a quick look
+
+One run, side by side, on a llama of random bfloat16 weights with a vocabulary of 32,000:
+
+* the speed of a plain sequential read of its weights file, with the file in the page cache (warm)
+  and without (cold), and that of `cp`, with and without the disk having it all;
+* G0, and I-2 to I-4 between the SafeTensors and each conversion, in bytes of files a second;
+* the conversions;
+* decoders of quantised types against gguf-py's, on one core, in CPU time;
+* the peak of resident memory, mapped pages included, of each part, each in a process of its own;
+  also for a sparse file of a model that does not fit the bound by far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytest_aprqa.artifact.check import check_artifact
+from pytest_aprqa.artifact.config import config_from_hf
+from pytest_aprqa.artifact.convert import convert
+from pytest_aprqa.artifact.digest import DigestCache
+from pytest_aprqa.artifact.dtypes import from_float32, nbytes, to_float32
+from pytest_aprqa.artifact.files import make_artifact
+from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.names import required_tensors
+from pytest_aprqa.artifact.safetensors_write import write_safetensors
+from pytest_aprqa.artifact.tensor_file import DType
+from pytest_aprqa.artifact.tensor_source import TensorSource
+from pytest_aprqa.judge.invariants import judge_tensors
+from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.run.invariants import compare_artifacts, compare_dtypes, compare_names
+from pytest_aprqa.words import Format
+
+GB = 10**9
+VOCABULARY = 32_000
+HIDDEN = 2048
+SHAPE = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "vocab_size": VOCABULARY,
+    "hidden_size": HIDDEN,
+    "intermediate_size": 5632,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "max_position_embeddings": 4096,
+    "rms_norm_eps": 1e-5,
+    "hidden_act": "silu",
+    "tie_word_embeddings": False,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "dtype": "bfloat16",
+}
+QUANTISED = (DType.Q4_0, DType.Q8_0, DType.Q4_K, DType.Q6_K)
+HALF = 0.5
+DECODER_RATIO = 3.0
+MEMORY_CONSTANT = 300e6
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        what: was measured.
+        value: in `unit`.
+        bound: what it is held against: at least, or for memory at most; None for a yardstick.
+    """
+
+    what: str
+    value: float
+    unit: str
+    bound: float | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        if self.bound is None:
+            return None
+        return self.value <= self.bound if self.unit == "MB" else self.value >= self.bound
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a part took: seconds, and the most memory that its process held at once."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def main() -> None:
+    """Run all parts, print the table and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--gigabytes", type=float, default=2.0, help="of the dense model")
+    parser.add_argument("--sparse-gigabytes", type=float, default=12.0)
+    parser.add_argument(
+        "--directory", type=Path, help="for the files; a temporary one if not given"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="JSON of all figures")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="aprqa-formats-", dir=given.directory) as name:
+        rows = [
+            *decoders(),
+            *dense(Path(name), given.gigabytes),
+            *sparse(Path(name) / "sparse", given.sparse_gigabytes),
+        ]
+    print(table(rows))
+    if given.output:
+        figures = {"cores": os.cpu_count(), "rows": [{**asdict(r), "holds": r.holds} for r in rows]}
+        given.output.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+def table(rows: Iterable[Row]) -> str:
+    lines = ["| what | value | bound | |", "|---|---:|---:|---|"]
+    words = {True: "holds", False: "**missed**", None: ""}
+    for row in rows:
+        bound = "" if row.bound is None else f"{row.bound:.2f}"
+        lines.append(f"| {row.what} | {row.value:.2f} {row.unit} | {bound} | {words[row.holds]} |")
+    return "\n".join(lines)
+
+
+# The models.
+
+
+def make_model(
+    directory: Path, layers: int, tensors: Callable[..., Iterable[TensorSource]]
+) -> None:
+    directory.mkdir(parents=True)
+    config = {**SHAPE, "num_hidden_layers": layers}
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "tokenizer.json").write_text(json.dumps(tokenizer()))
+    (directory / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "bos_token": "<s>",
+                "eos_token": "</s>",
+                "unk_token": "<unk>",
+            }
+        )
+    )
+    write_safetensors(directory / "model.safetensors", list(tensors(config)))
+
+
+def tokenizer() -> dict[str, Any]:
+    """A byte-level BPE of the size real models have: all bytes, and pairs of them."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    letters = sorted(ByteLevel.alphabet())
+    specials = ["<unk>", "<s>", "</s>"]
+    merges = [[a, b] for a in letters for b in letters][: VOCABULARY - len(letters) - len(specials)]
+    vocabulary = [*specials, *letters, *("".join(pair) for pair in merges)]
+    level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
+    return {
+        "version": "1.0",
+        "added_tokens": [
+            {
+                "id": n,
+                "content": t,
+                "special": True,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+            }
+            for n, t in enumerate(specials)
+        ],
+        "pre_tokenizer": level,
+        "decoder": level,
+        "model": {
+            "type": "BPE",
+            "vocab": {token: n for n, token in enumerate(dict.fromkeys(vocabulary))},
+            "merges": merges,
+        },
+    }
+
+
+def random_tensors(config: dict[str, Any]) -> Iterable[TensorSource]:
+    """Weights as training leaves them; every tensor begins elsewhere in one long noise."""
+    noise = np.random.default_rng(0).standard_normal(1 << 24, np.float32) * np.float32(0.02)
+    noise = np.concatenate([noise, noise]).astype(np.float32)
+    for number, slot in enumerate(required_tensors(config_from_hf(config))):
+        yield TensorSource(slot.hf, DType.BF16, slot.shape, noise_from(noise, number, slot.shape))
+
+
+def noise_from(noise: Any, number: int, shape: tuple[int, ...]) -> Callable[[], Any]:
+    def data() -> Any:
+        begin = number * 104_729 % (len(noise) // 2)
+        count = int(np.prod(shape))
+        return from_float32(np.resize(noise[begin : begin + len(noise) // 2], count), DType.BF16)
+
+    return data
+
+
+# What is measured.
+
+
+def dense(directory: Path, gigabytes: float) -> list[Row]:
+    embeddings = 2 * VOCABULARY * HIDDEN * 2
+    layer = (HIDDEN * HIDDEN * 3 + 3 * HIDDEN * SHAPE["intermediate_size"]) * 2
+    make_model(directory / "st", max(2, int((gigabytes * GB - embeddings) / layer)), random_tensors)
+    weights = directory / "st" / "model.safetensors"
+    rows = yardsticks(weights, directory / "copy")
+    speed = {row.what: row.value for row in rows}
+    source = make_artifact(Format.SAFETENSORS, directory / "st", "benchmark", DigestCache())
+    largest = VOCABULARY * HIDDEN * 2
+    made = {Format.SAFETENSORS: source}
+    for form in (Format.APR, Format.GGUF):
+        cost = best(convert_fresh, source, form, directory / form)
+        made[form] = convert(source, form, directory / form)
+        rate = weights.stat().st_size / cost.seconds / GB
+        bound = HALF * speed["cp, then sync"] if form is Format.APR else None
+        rows.append(Row(f"convert safetensors to {form}, to disk", rate, "GB/s", bound))
+        rows.append(memory(f"convert to {form}", cost, largest))
+    for temperature, evict in (("warm", False), ("cold", True)):
+        bound = HALF * speed[f"sequential read, {temperature}"]
+        for form, artifact in made.items():
+            cost = best(check_whole, artifact, source, evict=evict)
+            size = bytes_of(artifact) + (bytes_of(source) if artifact is not source else 0)
+            what = "G0" if artifact is source else "G0 and I-2 to I-4"
+            rows.append(
+                Row(f"{what} [{form}], {temperature}", size / cost.seconds / GB, "GB/s", bound)
+            )
+            rows.append(memory(f"{what} [{form}], {temperature}", cost, largest))
+    return rows
+
+
+def sparse(directory: Path, gigabytes: float) -> list[Row]:
+    """A model of holes: as long as a large one, and nothing to read from the disk."""
+    layer = (HIDDEN * HIDDEN * 3 + 3 * HIDDEN * SHAPE["intermediate_size"]) * 2
+    layers = int(gigabytes * GB / layer)
+    for name in ("one", "other"):
+        make_model(directory / name, layers, lambda config: ())
+        lay_out(directory / name / "model.safetensors", {**SHAPE, "num_hidden_layers": layers})
+    one, other = (
+        Artifact(
+            Format.SAFETENSORS,
+            directory / name,
+            (directory / name / "model.safetensors",),
+            name,
+            "benchmark",
+        )
+        for name in ("one", "other")
+    )
+    cost = best(check_whole, other, one, repeats=1)
+    what = f"G0 and I-2 to I-4, {bytes_of(one) / GB:.0f} GB sparse"
+    return [
+        Row(what, 2 * bytes_of(one) / cost.seconds / GB, "GB/s"),
+        memory(what, cost, VOCABULARY * HIDDEN * 2),
+    ]
+
+
+def lay_out(path: Path, config: dict[str, Any]) -> None:
+    """Write the header of a SafeTensors file and leave its data a hole."""
+    header, position = {}, 0
+    for slot in required_tensors(config_from_hf(config)):
+        end = position + nbytes(DType.BF16, slot.shape)
+        header[slot.hf] = {"dtype": "BF16", "shape": slot.shape, "data_offsets": [position, end]}
+        position = end
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    os.truncate(path, 8 + len(text) + position)
+
+
+def yardsticks(path: Path, copy: Path) -> list[Row]:
+    size = path.stat().st_size
+    rows = []
+    for temperature, evict in (("warm", False), ("cold", True)):
+        seconds = min(
+            timed(read_through, path, evict=[path] if evict else []) for _ in range(REPEATS)
+        )
+        rows.append(Row(f"sequential read, {temperature}", size / seconds / GB, "GB/s"))
+    for what, sync in (("cp", False), ("cp, then sync", True)):
+        seconds = min(timed(copy_file, path, copy, sync) for _ in range(REPEATS))
+        rows.append(Row(what, size / seconds / GB, "GB/s"))
+        copy.unlink()
+    return rows
+
+
+def read_through(path: Path) -> None:
+    buffer = bytearray(1 << 20)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+
+
+def copy_file(path: Path, copy: Path, sync: bool) -> None:
+    copy.unlink(missing_ok=True)
+    subprocess.run(["cp", "--reflink=never", str(path), str(copy)], check=True)
+    if sync:
+        subprocess.run(["sync", str(copy)], check=True)
+
+
+def timed(work: Callable[..., Any], *arguments: Any, evict: Iterable[Path] = ()) -> float:
+    for path in evict:
+        forget(path)
+    begin = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - begin
+
+
+def forget(path: Path) -> None:
+    """Take a file out of the page cache."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def best(
+    work: Callable[..., Any], *arguments: Any, evict: bool = False, repeats: int = REPEATS
+) -> Cost:
+    """Carry out a part in processes of their own; keep the quickest, and the most memory."""
+    costs = []
+    for _ in range(repeats):
+        if evict:
+            for artifact in arguments:
+                for path in artifact.files:
+                    forget(path)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            costs.append(pool.submit(cost_of, work, *arguments).result())
+    return Cost(min(c.seconds for c in costs), max(c.peak_bytes for c in costs))
+
+
+def cost_of(work: Callable[..., Any], *arguments: Any) -> Cost:
+    seconds = timed(work, *arguments)
+    status = Path("/proc/self/status").read_text().split()
+    return Cost(seconds, int(status[status.index("VmHWM:") + 1]) * 1024)
+
+
+def convert_fresh(source: Artifact, form: Format, directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    convert(source, form, directory)
+
+
+def check_whole(artifact: Artifact, source: Artifact) -> None:
+    """G0 of an artifact; and against its source, when it is another, I-2 to I-4."""
+    check_artifact(artifact, reference=source)
+    if artifact != source:
+        judgements: list[Judgement] = [
+            compare_names(source, artifact),
+            compare_dtypes(source, artifact),
+            judge_tensors(compare_artifacts(source, artifact)),
+        ]
+        assert all(judgement.compared["tensors"] for judgement in judgements)
+
+
+def bytes_of(artifact: Artifact) -> int:
+    return sum(path.stat().st_size for path in artifact.files if path.suffix != ".json")
+
+
+def memory(what: str, cost: Cost, largest: int) -> Row:
+    bound = 3 * largest + MEMORY_CONSTANT
+    return Row(f"peak memory, {what}", cost.peak_bytes / 1e6, "MB", bound / 1e6)
+
+
+def decoders() -> list[Row]:
+    """Both decode whole matrices: one that stays in the cache, and one that does not."""
+    random = np.random.default_rng(0)
+    return [
+        row
+        for side in (1024, 4096)
+        for dtype in QUANTISED
+        for row in decoder(dtype, random.standard_normal((side, side), np.float32) / 50)
+    ]
+
+
+def decoder(dtype: DType, values: Any) -> list[Row]:
+    from gguf.constants import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    raw = from_float32(values, dtype)
+    code, rows = GGMLQuantizationType[dtype], len(values)
+    theirs = cpu_time(lambda: dequantize(raw.reshape(rows, -1), code))
+    ours = cpu_time(lambda: to_float32(raw, dtype, values.shape))
+    what = f"decode {dtype}, {rows} x {rows}"
+    return [
+        Row(what, values.nbytes / ours / GB, "GB/s"),
+        Row(f"{what}, over gguf-py", theirs / ours, "x", DECODER_RATIO),
+    ]
+
+
+def cpu_time(work: Callable[[], Any], repeats: int = 15) -> float:
+    times = []
+    for _ in range(repeats):
+        begin = time.thread_time()
+        work()
+        times.append(time.thread_time() - begin)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The checksum of a whole APR file, which is read once per state of the file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_aprqa.artifact.apr_layout import FOOTER
+from pytest_aprqa.artifact.crc32 import crc32_in_parts
+from pytest_aprqa.artifact.digest import state_of
+from pytest_aprqa.artifact.malformed import environment, malformed
+from pytest_aprqa.artifact.mapped_file import give_back
+
+Bytes = npt.NDArray[np.uint8]
+
+_SETTLED_SECONDS = 1.0
+"""Age of a file whose next change must show in its modification time."""
+# States of files whose checksum this process has found right.
+_SOUND: set[str] = set()
+
+
+def refuse_checksum(path: Path, data: Bytes) -> None:
+    """Raise unless the footer is right; what was right is not read again in the same state."""
+    try:
+        state, changed = state_of(path), path.stat().st_mtime
+    except OSError as error:
+        raise environment(path, error) from error
+    if state in _SOUND:
+        return
+    end = len(data) - FOOTER.size
+    (stored,) = FOOTER.unpack(data[end:].tobytes())
+    expected = crc32_in_parts(data[:end], lambda begin, end: give_back(data[begin:end]))
+    if stored != expected:
+        raise malformed(
+            path,
+            "G0-CHECKSUM",
+            f"file checksum is {stored:08x}, its bytes give {expected:08x}: the file was cut or "
+            "changed after it was written",
+            f"byte {end}",
+        )
+    if time.time() - changed > _SETTLED_SECONDS:
+        _SOUND.add(state)
