@@ -26,6 +26,8 @@ _APR_WORDS = {
     "fp16": DType.F16,
     "q4k": DType.Q4_K,
 }
+# llama.cpp's names of mixtures. Their better types for some matrices are not copied: all get the one.
+_MIXTURES = {"Q4_K_M": DType.Q4_K, "Q4_K_S": DType.Q4_K}
 # `apr` itself leaves smaller tensors as they are.
 SMALLEST_QUANTISED = 1024
 
@@ -52,7 +54,7 @@ def quantization_dtype(name: str, target: Format) -> DType:
     Raises:
         ArtifactError: UNSUPPORTED, naming it, when the format has no such type.
     """
-    words = {dtype.value: dtype for dtype in DType}
+    words = {dtype.value: dtype for dtype in DType} | _MIXTURES
     if target is Format.APR:
         words |= _APR_WORDS
     dtype = words.get(name, words.get(name.upper()))

@@ -107,8 +107,9 @@ class Workshop:
 
         Args:
             form: of the artifact.
-            quantization: dtype of its matrices; None for the file as it was found, or the dtypes
-                of the source. A quantised artifact is always made from the reference.
+            quantization: dtype of its matrices; None for the file as it was found, or converted
+                as the playbook's `quantizations` say, else in the dtypes of the source. A
+                quantised artifact is always made from the reference.
 
         Raises:
             ArtifactError: NOT_FOUND, MALFORMED, UNSUPPORTED or ENVIRONMENT, see `locate` and
@@ -131,7 +132,8 @@ class Workshop:
             )
         if form is Format.SAFETENSORS:
             return self._converted(self.artifact(self.source_format), form, quantization)
-        return self._converted(self.artifact(Format.SAFETENSORS), form, quantization)
+        stated = next(iter(self.model.quantizations), None)
+        return self._converted(self.artifact(Format.SAFETENSORS), form, quantization or stated)
 
     def _converted(self, source: Artifact, form: Format, quantization: str | None) -> Artifact:
         """Return a conversion from the cache, or make it."""

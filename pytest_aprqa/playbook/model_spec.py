@@ -60,7 +60,9 @@ class ModelSpec(BaseModel):
         default=tuple(Format), min_length=1, description="Formats to test"
     )
     quantizations: tuple[str, ...] = Field(
-        default=(), description="Quantisations of the GGUF and APR artifacts; empty: as the source"
+        default=(),
+        description="dtype of the GGUF and APR artifacts that are converted here, the first one of "
+        "the list; when absent the dtypes of the source. A file that is found is tested as it is",
     )
     size_category: Annotated[
         SizeCategory | None, BeforeValidator(_not_auto), Also({"const": "auto"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from pytest_aprqa.playbook.errors import FieldPath, Notice, dotted
 from pytest_aprqa.playbook.fields import Distinct, Flag, Inert, Name, Policy, Section
@@ -163,10 +163,11 @@ class Playbook(Section):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What is set but not acted on, without lines."""
-        return tuple(Notice(dotted(field), reason) for field, reason in _inert_fields(self, ()))
+        found = [*_inert_fields(self, ()), *_further_quantizations(self.model)]
+        return tuple(Notice(dotted(field), reason) for field, reason in found)
 
 
-def _inert_fields(section: Section, at: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+def _inert_fields(section: BaseModel, at: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     for name in type(section).model_fields:
         if name not in section.model_fields_set:
             continue
@@ -175,5 +176,14 @@ def _inert_fields(section: Section, at: FieldPath) -> Iterator[tuple[FieldPath, 
         for mark in type(section).model_fields[name].metadata:
             if isinstance(mark, Inert) and value and getattr(value, "enabled", True):
                 yield field, mark.reason
-        if isinstance(value, Section):
+        if isinstance(value, BaseModel):
             yield from _inert_fields(value, field)
+
+
+def _further_quantizations(model: ModelSpec) -> Iterator[tuple[FieldPath, str]]:
+    for place, name in enumerate(model.quantizations[1:], start=1):
+        yield (
+            ("model", "quantizations", place),
+            f"one run tests one quantisation, here {model.quantizations[0]}; for {name} write a "
+            "playbook that extends this one, with its own --output",
+        )

@@ -126,6 +126,22 @@ def test_a_quantisation_is_made_from_the_reference(workshop: Any, model: Path) -
     assert shop.known(Format.APR) is None
 
 
+def test_the_quantisation_of_the_playbook_is_that_of_the_conversions(
+    tmp_path: Path, model: Path
+) -> None:
+    shop = Workshop(
+        ModelSpec(hf_repo="org/tiny", quantizations=("q8_0",)),
+        playbook_dir=tmp_path,
+        model_path=model,
+        cache_dir=tmp_path / "cache",
+    )
+    quantised = shop.artifact(Format.GGUF)
+    assert quantised.digest == shop.artifact(Format.GGUF, "Q8_0").digest
+    assert shop.artifact(Format.SAFETENSORS).path == model
+    with pytest.raises(ArtifactError, match="cannot be made for apr"):
+        shop.artifact(Format.APR)
+
+
 def test_many_processes_convert_once(workshop: Any, model: Path, tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Pool(3) as pool:

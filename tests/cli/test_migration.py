@@ -75,13 +75,26 @@ class Checkout:
         )
 
 
+def _require_success(command: str, done: subprocess.CompletedProcess[str]) -> None:
+    """Ask for exit status 0, or of a certification that it came to its verdict.
+
+    The shipped model passes every check. Another is asked for no more than its verdict: a small
+    model answers some questions wrong, and then pytest ends with 1 whatever the certificate says.
+    """
+    if CHOSEN and done.returncode == 1 and "certif" in done.stdout:
+        assert re.search(r"^Status +[A-Z]+", done.stdout, re.MULTILINE), (command, done.stdout)
+        assert re.search(r"=+ .*\d+ failed, .* in ", done.stdout), (command, done.stdout)
+    else:
+        assert done.returncode == 0, (command, done.stdout[-3000:], done.stderr)
+
+
 def _console_script() -> Path:
     return Path(sys.executable).with_name("apr-qa")
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory, artifact_cache: Path) -> Checkout:
-    """A checkout with a certified model, its GGUF and APR, and a golden corpus."""
+    """A checkout with a certified model in every format, and a golden corpus."""
     root = tmp_path_factory.mktemp("migration")
     for folder in ("playbooks", "certifications"):
         shutil.copytree(ROOT / folder, root / folder)
@@ -91,16 +104,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, artifact_cache: Path) -> 
     (root / "bin" / "apr").write_text(APR)
     (root / "bin" / "apr").chmod(0o755)
     made = Checkout(root, _names(root, CHOSEN or "aprqa-reference-mvp"))
+    other = {"model.gguf": "convert /path/to/model model.gguf"}
     for command in (
         next(command for command in COMMANDS if command.startswith("apr-qa run")),
+        f"apr-qa {other.get(made.names['/path/to/model.gguf'], 'convert /path/to/model.gguf model')}",
         "apr-qa parity /path/to/model --make --model-family qwen2.5-coder-1.5b --corpus golden",
         "apr-qa convert /path/to/model model.apr",
-        "apr-qa convert /path/to/model model.gguf",
     ):
-        if "model.gguf" in command and made.names["/path/to/model.gguf"] != "model.gguf":
-            continue  # it is one
-        done = made.run(command)
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        _require_success(command, made.run(command))
     return made
 
 
@@ -127,7 +138,9 @@ def _names(root: Path, stem: str) -> dict[str, str]:
         "/path/to/model": str(source),
         "/path/to/model.gguf": "model.gguf",
     }
-    return names | ({"/path/to/model.gguf": str(source)} if source.suffix == ".gguf" else {})
+    if source.suffix == ".gguf":
+        names |= {"/path/to/model.gguf": str(source), "/path/to/model": "model"}
+    return names
 
 
 def _forget_the_rest_of(family: str | None, model: str, registry: Path) -> None:
@@ -142,7 +155,7 @@ def test_a_command_of_the_page_works_as_a_process(checkout, command):
     certifies = command.split()[1] in ("run", "certify")
     only = LOADS if certifies and not CHOSEN and "--dry-run" not in command else ""
     done = checkout.run(command, only=only)
-    assert done.returncode == 0, (done.stdout[-3000:], done.stderr)
+    _require_success(command, done)
     assert done.stdout
     assert not done.stderr
 
@@ -167,7 +180,7 @@ def test_a_shortcut_of_the_page_works(checkout, shortcut):
     else:
         only = "" if CHOSEN else LOADS
         done = checkout.run(command, checkout.names["Qwen/Qwen2.5-Coder-1.5B-Instruct"], only=only)
-    assert done.returncode == 0, (done.stdout[-3000:], done.stderr)
+    _require_success(command, done)
 
 
 def test_every_row_of_the_page_is_tested():
