@@ -8,12 +8,9 @@ from pathlib import Path
 from pytest_aprqa.artifact.model import ArtifactFault
 from pytest_aprqa.registry.models_csv import register
 from pytest_aprqa.registry.readme import has_table, sync_readme
-from pytest_aprqa.report.html import render_html
-from pytest_aprqa.report.markdown import render_markdown
 from pytest_aprqa.report.terminal import Line, Span, Style, summary
 from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.run.environment import environment_of
-from pytest_aprqa.run.laboratory import workshop_of
 from pytest_aprqa.run.planning import (
     EARLIER_EVIDENCE,
     PARTIAL_EVIDENCE,
@@ -27,7 +24,7 @@ from pytest_aprqa.verdict.journal import Journal, RunHeader, read_journal
 from pytest_aprqa.verdict.provenance import artifacts_of
 from pytest_aprqa.verdict.record import RecordError, Run, conclude
 from pytest_aprqa.verdict.run_file import read_run, write_run
-from pytest_aprqa.words import Outcome
+from pytest_aprqa.words import Attribution, Outcome
 
 
 class Book:
@@ -85,9 +82,11 @@ class Book:
         """Whether a check is planned and has no record yet."""
         return name in self._checks and name not in self._records
 
-    def blank(self, name: str, outcome: Outcome, reason: str) -> Evidence:
+    def blank(
+        self, name: str, outcome: Outcome, reason: str, attribution: Attribution | None = None
+    ) -> Evidence:
         """Return a record of a check that came to no verdict."""
-        return not_run(self._checks[name], outcome, reason)
+        return not_run(self._checks[name], outcome, reason, attribution)
 
     def begin(self) -> None:
         """Open the journal once it is known which checks are selected. Safe to call twice.
@@ -99,6 +98,8 @@ class Book:
         """
         if self._journal is not None:
             return
+        from pytest_aprqa.run.laboratory import workshop_of
+
         if not self._settings.resume:
             self._note_unfinished()
         journal = Journal(self.journal, self._header, resume=self._settings.resume)
@@ -201,6 +202,9 @@ class Book:
             )
 
     def _write(self, run: Run, table: bool) -> None:
+        from pytest_aprqa.report.html import render_html
+        from pytest_aprqa.report.markdown import render_markdown
+
         output = self.planned.output
         if not self.is_complete:
             write_run(self.evidence, run)

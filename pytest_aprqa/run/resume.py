@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_aprqa.artifact.model import ArtifactError
-from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import JournalContent, JournalError, read_journal
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
 from pytest_aprqa.verdict.record import RecordError
 from pytest_aprqa.words import Attribution, Format, Gateway
+
+if TYPE_CHECKING:
+    from pytest_aprqa.artifact.prepare import Workshop
 
 
 @dataclass(frozen=True, slots=True)

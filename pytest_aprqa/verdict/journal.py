@@ -129,6 +129,10 @@ def _parse(line: bytes, where: str) -> RunHeader | _Line | None:
         return None
 
 
+_flush = getattr(os, "fdatasync", os.fsync)
+"""Brings a file's content and length to disk, and where it can leaves its times for later."""
+
+
 def _sha256(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
@@ -186,7 +190,8 @@ class Journal:
         """Write one record; on return it is on disk.
 
         Raises:
-            JournalError: the disk is full or failed. The journal ends with its last whole line.
+            JournalError: the disk is full or failed, and the journal ends with its last whole line;
+                or somebody has removed it.
         """
         self._write(_Line(previous=self.head, record=record))
 
@@ -238,9 +243,13 @@ class Journal:
 
     def _write(self, line: BaseModel) -> None:
         content = canonical_json(line).encode("ascii")
+        if not self._is_in_place():
+            raise JournalError(
+                f"{self.path} was removed or replaced while it was written; start a new run"
+            )
         try:
             _write_all(self._descriptor, content + b"\n")
-            os.fsync(self._descriptor)
+            _flush(self._descriptor)
         except OSError as error:
             os.ftruncate(self._descriptor, self._size)
             os.lseek(self._descriptor, self._size, os.SEEK_SET)
@@ -250,6 +259,13 @@ class Journal:
             ) from error
         self.head = _sha256(content)
         self._size += len(content) + 1
+
+    def _is_in_place(self) -> bool:
+        """Whether the file that is written is still the one under its name."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
