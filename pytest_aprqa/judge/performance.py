@@ -8,11 +8,20 @@ from statistics import fmean
 from statistics import median as middle
 
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
-from pytest_aprqa.judge.statistics import UNKNOWN, Interval, student_interval
+from pytest_aprqa.judge.statistics import (
+    UNKNOWN,
+    Interval,
+    lower_bound,
+    rate_exceeds,
+    student_interval,
+)
 from pytest_aprqa.words import Attribution
 
 SINGLE_NOISE = 0.2
 """Relative error assumed of a value that was measured once, such as a load time."""
+
+CHANCE = 0.05
+"""How likely an outcome may be by chance alone before it refutes a percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +80,7 @@ def judge_bound(
     compared = {"measurements": len(measurement.samples)}
     what = f"{measurement.name} {measurement.mean:.4g} {measurement.unit}"
     if not measurement.valid:
-        return inconclusive(
-            f"{measurement.name} could not be measured: {list(measurement.samples)} "
-            f"{measurement.unit}.",
-            Attribution.ENVIRONMENT,
-            compared,
-        )
+        return _not_measured(measurement)
     interval = measurement.interval
     metrics = {
         f"{measurement.name}_{measurement.unit}_mean": measurement.mean,
@@ -112,4 +116,58 @@ def judge_bound(
         compared,
         expected=expected,
         metrics=metrics,
+    )
+
+
+def judge_percentile(measurement: Measurement, *, share: float, maximum: float) -> Judgement:
+    """Judge whether a share of all values keeps a bound.
+
+    A handful of samples cannot prove a percentile, but refute it: falsified when more of them lie
+    beyond the bound than the binomial distribution lets happen once in twenty, corroborated
+    otherwise, with the share that is proven. Inconclusive when not even all samples beyond the
+    bound would refute it.
+
+    Args:
+        measurement: what was measured.
+        share: of the values, 0-1, for instance 0.99.
+        maximum: the bound, in the measurement's unit.
+    """
+    if not measurement.valid:
+        return _not_measured(measurement)
+    count = len(measurement.samples)
+    compared = {"measurements": count}
+    beyond = sum(sample > maximum for sample in measurement.samples)
+    bound = f"{maximum:g} {measurement.unit}"
+    expected = f"at most {bound} in {share:.0%} of all cases"
+    said = (
+        f"{beyond} of {count} took longer than {bound}, the longest {max(measurement.samples):.4g}"
+    )
+    if not rate_exceeds(count, count, 1 - share, CHANCE):
+        return inconclusive(
+            f"{said}; so few samples cannot refute the bound.",
+            Attribution.ENVIRONMENT,
+            compared,
+            expected=expected,
+        )
+    if rate_exceeds(beyond, count, 1 - share, CHANCE):
+        return falsified(
+            f"{said}, more than chance explains.",
+            Attribution.ENVIRONMENT,
+            compared,
+            expected=expected,
+        )
+    proven = lower_bound(count - beyond, count)
+    return corroborated(
+        f"{said}; proven at 95 % is that a share of {proven:.3f} keeps the bound.",
+        compared,
+        expected=expected,
+    )
+
+
+def _not_measured(measurement: Measurement) -> Judgement:
+    return inconclusive(
+        f"{measurement.name} could not be measured: {list(measurement.samples)} "
+        f"{measurement.unit}.",
+        Attribution.ENVIRONMENT,
+        {"measurements": len(measurement.samples)},
     )

@@ -16,8 +16,8 @@ def bounds_of(assertions: Assertions, subject: str, backend: Backend) -> dict[st
     """Return the bounds of one measurement, in its own unit.
 
     Returns:
-        `minimum` or `maximum`, or neither. Seconds for load-time and time-to-first-token, tokens a
-        second for decode-rate, MiB for peak-memory.
+        `minimum` or `maximum`, or neither. Seconds for load-time, time-to-first-token and the
+        latencies, tokens a second for decode-rate, MiB for peak-memory.
     """
     stated: dict[str, float | None]
     match subject:
@@ -25,6 +25,10 @@ def bounds_of(assertions: Assertions, subject: str, backend: Backend) -> dict[st
             stated = {"maximum": _seconds(assertions.max_load_ms)}
         case "time-to-first-token":
             stated = {"maximum": _seconds(assertions.max_ttft_ms)}
+        case "latency-p50":
+            stated = {"maximum": _seconds(assertions.max_p50_ms)}
+        case "latency-p99":
+            stated = {"maximum": _seconds(assertions.max_p99_ms)}
         case "decode-rate":
             stated = {"minimum": assertions.throughput_on(backend) or None}
         case _:

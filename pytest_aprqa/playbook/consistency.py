@@ -7,11 +7,15 @@ from typing import Any
 
 from pytest_aprqa.playbook.errors import FieldPath, dotted
 from pytest_aprqa.playbook.oracles import Oracle
+from pytest_aprqa.playbook.profile import ProfileCi
 from pytest_aprqa.playbook.prompts import EDGE_NAMES
 from pytest_aprqa.playbook.schema import Playbook
 
 CheckOracle = Callable[[str, Mapping[str, Any]], None]
 """Raises ValueError, saying why, when there is no oracle of that type with that configuration."""
+
+FEWEST_FOR_A_MEDIAN = 5
+"""Of so many generations all take longer than the true median by chance in 1 of 32 cases."""
 
 Inconsistency = tuple[FieldPath, str]
 """A field, and what is wrong with it."""
@@ -22,12 +26,22 @@ def inconsistencies(
 ) -> Iterator[Inconsistency]:
     """Find names given twice and, when told how, oracles that do not exist or cannot be made."""
     yield from _names(playbook)
+    yield from _median(playbook.profile_ci)
     if check_oracle:
         for field, oracle in _oracles(playbook):
             try:
                 check_oracle(oracle.type, oracle.config)
             except ValueError as error:
                 yield field, str(error)
+
+
+def _median(profile: ProfileCi) -> Iterator[Inconsistency]:
+    if profile.assertions.max_p50_ms is not None and profile.measure < FEWEST_FOR_A_MEDIAN:
+        reason = (
+            f"{profile.measure} generations cannot refute a median; "
+            f"let profile_ci.measure be {FEWEST_FOR_A_MEDIAN} or more"
+        )
+        yield ("profile_ci", "assertions", "max_p50_ms"), reason
 
 
 def _names(playbook: Playbook) -> Iterator[Inconsistency]:

@@ -53,6 +53,8 @@ def _gates() -> tuple[Gate, ...]:
         ("F-PERF-002", CheckKind.PERFORMANCE, Category.PERF, "time-to-first-token", "the first token comes within its bound"),
         ("F-PERF-003", CheckKind.PERFORMANCE, Category.PERF, "decode-rate", "tokens come at the rate asked for"),
         ("F-PERF-004", CheckKind.PERFORMANCE, Category.PERF, "peak-memory", "the engine stays within its memory"),
+        ("F-PERF-005", CheckKind.PERFORMANCE, Category.PERF, "latency-p50", "half of the generations take no longer than their bound"),
+        ("F-PERF-006", CheckKind.PERFORMANCE, Category.PERF, "latency-p99", "99 of 100 generations take no longer than their bound"),
         ("F-STAB-001", CheckKind.STABILITY, Category.STAB, "repeat", "the same request gives the same answer twice"),
         ("F-STAB-002", CheckKind.STABILITY, Category.STAB, "batch", "a batch answers as its requests alone"),
         ("F-STAB-003", CheckKind.STABILITY, Category.STAB, "cache", "the prompt cache changes no answer"),

@@ -25,6 +25,8 @@ LOADED = (Gateway.G0, Gateway.G1, Gateway.G2)
 SOUND = (*LOADED, Gateway.G4)
 
 _PERFORMANCE = ("load-time", "time-to-first-token", "decode-rate", "peak-memory")
+_PERCENTILES = ("latency-p50", "latency-p99")
+"""Measured only where the playbook bounds them."""
 _STABILITY = ("repeat", "batch", "cache", "long-generation", "cancellation")
 _REGRESSION = ("score-regression", "throughput-regression", "answer-flips")
 
@@ -120,18 +122,17 @@ class Planner:
             return
         if cell.backend is None or cell.backend not in profile.backends:
             return
-        for subject in _PERFORMANCE:
+        for subject in (*_PERFORMANCE, *_PERCENTILES):
+            bounds = bounds_of(profile.assertions, subject, cell.backend)
+            if subject in _PERCENTILES and not bounds:
+                continue
             yield self._check(
                 CheckKind.PERFORMANCE,
                 subject,
                 cell,
                 needs=LOADED,
                 field="profile_ci",
-                params={
-                    "warmup": profile.warmup,
-                    "measure": profile.measure,
-                    **bounds_of(profile.assertions, subject, cell.backend),
-                },
+                params={"warmup": profile.warmup, "measure": profile.measure, **bounds},
             )
 
     def _stability(self, cell: Cell) -> Iterator[Check]:

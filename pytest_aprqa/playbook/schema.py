@@ -182,8 +182,8 @@ def _inert_fields(section: BaseModel, at: FieldPath) -> Iterator[tuple[FieldPath
 
 def _further_quantizations(model: ModelSpec) -> Iterator[tuple[FieldPath, str]]:
     for place, name in enumerate(model.quantizations[1:], start=1):
-        yield (
-            ("model", "quantizations", place),
+        reason = (
             f"one run tests one quantisation, here {model.quantizations[0]}; for {name} write a "
-            "playbook that extends this one, with its own --output",
+            "playbook that extends this one, with its own --output"
         )
+        yield ("model", "quantizations", place), reason

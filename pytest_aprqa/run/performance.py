@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.engine.protocol import Engine, Request
-from pytest_aprqa.judge.performance import Measurement, judge_bound
+from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.judge.performance import Measurement, judge_bound, judge_percentile
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.observed import Observed
@@ -18,6 +19,8 @@ PROMPT = "The quick brown fox jumps over the lazy dog, and then"
 TOKENS = 24
 WARM_UP_TOKENS = 4
 MIB = 1024 * 1024
+PERCENTILES = {"latency-p50": 0.50, "latency-p99": 0.99}
+"""Share of the generations that keep the bound, by subject."""
 
 
 def run(check: Check, laboratory: Laboratory) -> Observed:
@@ -25,15 +28,21 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
     loaded = laboratory.load(check)
     measurement = _measure(check, laboratory)
     return Observed(
-        judgement=judge_bound(
-            measurement,
-            minimum=check.params.get("minimum"),
-            maximum=check.params.get("maximum"),
-        ),
+        judgement=_judge(check, measurement),
         metrics={f"{measurement.name}_{measurement.unit}": measurement.mean},
         observation={"samples": list(measurement.samples), "unit": measurement.unit},
         engine=loaded.engine,
         artifact_digest=laboratory.digest(check.cell.format),
+    )
+
+
+def _judge(check: Check, measurement: Measurement) -> Judgement:
+    if share := PERCENTILES.get(check.subject):
+        return judge_percentile(measurement, share=share, maximum=check.params["maximum"])
+    return judge_bound(
+        measurement,
+        minimum=check.params.get("minimum"),
+        maximum=check.params.get("maximum"),
     )
 
 
@@ -50,6 +59,8 @@ def _measure(check: Check, laboratory: Laboratory) -> Measurement:
     if check.subject == "time-to-first-token":
         first = tuple(g.seconds_to_first_token or g.seconds for g in samples)
         return Measurement("time_to_first_token", first, "seconds")
+    if check.subject in PERCENTILES:
+        return Measurement("generation", tuple(g.seconds for g in samples), "seconds")
     return Measurement("decode", tuple(map(decode_rate, samples)), "tokens_per_second")
 
 

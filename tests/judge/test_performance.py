@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_aprqa.judge.performance import Measurement, judge_bound
+from pytest_aprqa.judge.performance import Measurement, judge_bound, judge_percentile
 from pytest_aprqa.words import Attribution, Outcome
 
 
@@ -80,3 +80,34 @@ def test_the_interval_contains_the_mean(samples: list[float]) -> None:
     slack = 1e-9 * measurement.mean
     assert measurement.interval.low - slack <= measurement.mean
     assert measurement.mean <= measurement.interval.high + slack
+
+
+@pytest.mark.parametrize(
+    ("beyond", "count", "share", "outcome"),
+    [
+        (0, 10, 0.99, Outcome.CORROBORATED),
+        (1, 10, 0.99, Outcome.CORROBORATED),  # 0.096 by chance
+        (2, 10, 0.99, Outcome.FALSIFIED),
+        (1, 1, 0.99, Outcome.FALSIFIED),
+        (5, 10, 0.5, Outcome.CORROBORATED),
+        (9, 10, 0.5, Outcome.FALSIFIED),
+        (5, 5, 0.5, Outcome.FALSIFIED),
+        (4, 4, 0.5, Outcome.INCONCLUSIVE),
+        (0, 4, 0.5, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_percentile_is_refuted_by_more_than_chance(
+    beyond: int, count: int, share: float, outcome: Outcome
+) -> None:
+    samples = (3.0,) * beyond + (1.0,) * (count - beyond)
+    judged = judge_percentile(Measurement("generation", samples, "seconds"), share=share, maximum=2)
+    assert judged.outcome is outcome
+    assert judged.compared == {"measurements": count}
+    assert f"{beyond} of {count} took longer than 2 seconds" in judged.reason
+
+
+def test_a_percentile_says_what_is_proven() -> None:
+    samples = Measurement("generation", (1.0,) * 10, "seconds")
+    assert "a share of 0.741" in judge_percentile(samples, share=0.99, maximum=2).reason
+    unmeasured = Measurement("generation", (math.nan,), "seconds")
+    assert judge_percentile(unmeasured, share=0.99, maximum=2).outcome is Outcome.INCONCLUSIVE

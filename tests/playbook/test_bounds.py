@@ -23,6 +23,8 @@ CPU, GPU = Backend.CPU, Backend.GPU
         ({"min_throughput_gpu": 0}, "decode-rate", GPU, {}),
         ({"min_throughput": 3, "min_throughput_cpu": 0}, "decode-rate", CPU, {}),
         ({"max_p99_ms": 1000}, "decode-rate", CPU, {}),
+        ({"max_p99_ms": 1000}, "latency-p99", CPU, {"maximum": 1}),
+        ({"max_p50_ms": 300}, "latency-p50", CPU, {"maximum": 0.3}),
         ({}, "load-time", CPU, {}),
         ({"max_load_ms": 0}, "load-time", CPU, {"maximum": 0}),
     ],

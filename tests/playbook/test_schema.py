@@ -303,7 +303,6 @@ def test_a_playbook_cannot_be_changed(load: Load) -> None:
         ("verification_tests: [{id: V-1, run: something}]", "verification_tests"),
         ("mvp_matrix: [{format: gguf, prompt: hi}]", "mvp_matrix"),
         ("profile_ci: {gates: [F-PROFILE-CI-001]}", "profile_ci.gates"),
-        ("profile_ci: {assertions: {max_p99_ms: 5}}", "profile_ci.assertions.max_p99_ms"),
         (
             "differential_tests: {fingerprint: {enabled: 'true', tensors: all}}",
             "differential_tests.fingerprint",

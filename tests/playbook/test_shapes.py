@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_aprqa.judge.oracles import validate_config
+from pytest_aprqa.playbook.errors import PlaybookError
 from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.playbook.plan import Plan, make_plan
 from pytest_aprqa.words import Backend, FailurePolicy, Tier
@@ -122,8 +123,10 @@ def test_a_full_playbook_with_every_differential_section(write: Write) -> None:
         )
     )
     assert (made.tier, len(made.scenarios), made.distinct_prompts) == (Tier.QUICK, 1800, 600)
+    assert {check.params["maximum"] for check in made.checks if check.subject == "latency-p99"} == {
+        3
+    }
     assert fields(made) == [
-        "profile_ci.assertions.max_p99_ms",
         "profile_ci.gates",
         "differential_tests.format_validation",
         "differential_tests.tensor_diff",
@@ -135,6 +138,19 @@ def test_a_full_playbook_with_every_differential_section(write: Write) -> None:
         "oracles[1]",
         "metadata.tier",
     ]
+
+
+def test_one_of_several_quantisations_is_tested_and_the_others_are_told(write: Write) -> None:
+    text = "name: x\nmodel:\n  hf_repo: a/b\n  quantizations:\n    - q4_k_m\n    - q8_0\n"
+    [notice] = plan(write(text, "x-mvp.playbook.yaml")).notices
+    assert (notice.field, notice.line) == ("model.quantizations[1]", 5)
+    assert "here q4_k_m; for q8_0 write a playbook" in notice.reason
+
+
+def test_a_median_that_cannot_be_refuted_is_refused_with_its_line(write: Write) -> None:
+    text = "name: x\nmodel: {hf_repo: a/b}\nprofile_ci:\n  assertions:\n    max_p50_ms: 9\n"
+    with pytest.raises(PlaybookError, match=r"x-mvp.playbook.yaml:5: .*measure be 5 or more"):
+        plan(write(text, "x-mvp.playbook.yaml"))
 
 
 def test_one_format_without_seed_timeout_gates_or_policy(write: Write) -> None:
