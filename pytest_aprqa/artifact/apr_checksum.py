@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,12 @@ import numpy.typing as npt
 
 from pytest_aprqa.artifact.apr_layout import FOOTER
 from pytest_aprqa.artifact.crc32 import crc32_in_parts
-from pytest_aprqa.artifact.digest import state_of
+from pytest_aprqa.artifact.file_state import settled_state
 from pytest_aprqa.artifact.malformed import environment, malformed
 from pytest_aprqa.artifact.mapped_file import give_back
 
 Bytes = npt.NDArray[np.uint8]
 
-_SETTLED_SECONDS = 1.0
-"""Age of a file whose next change must show in its modification time."""
 # States of files whose checksum this process has found right.
 _SOUND: set[str] = set()
 
@@ -25,7 +22,7 @@ _SOUND: set[str] = set()
 def refuse_checksum(path: Path, data: Bytes) -> None:
     """Raise unless the footer is right; what was right is not read again in the same state."""
     try:
-        state, changed = state_of(path), path.stat().st_mtime
+        state = settled_state([path])
     except OSError as error:
         raise environment(path, error) from error
     if state in _SOUND:
@@ -41,5 +38,5 @@ def refuse_checksum(path: Path, data: Bytes) -> None:
             "changed after it was written",
             f"byte {end}",
         )
-    if time.time() - changed > _SETTLED_SECONDS:
+    if state:
         _SOUND.add(state)

@@ -72,7 +72,7 @@ def _check_model(artifact: Artifact, model: ModelSpec | None) -> FileReport:
         config = read_config(artifact.format, artifact.path, file)
         stated = FileReport(tuple(_unexpected_config(config, model)), {"config": 1})
         return merged(
-            (remote, stated, check_tensors(file, config), check_tokenizer(artifact, file, config))
+            (remote, stated, check_tensors(file, config), check_tokenizer(artifact, config))
         )
 
 

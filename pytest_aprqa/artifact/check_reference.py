@@ -8,9 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
-from pytest_aprqa.artifact.contents import read_config, read_vocabulary
 from pytest_aprqa.artifact.model import Artifact
-from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.artifact.stated import stated_by
 from pytest_aprqa.artifact.tokenizer import TokenizerModel, TokenType, Vocabulary
 from pytest_aprqa.observation import FileReport, Finding
 
@@ -35,18 +34,12 @@ def check_reference(artifact: Artifact, reference: Artifact) -> FileReport:
     Raises:
         ArtifactError: MALFORMED or UNSUPPORTED, as reading either does.
     """
-    config, vocabulary = _stated(artifact)
-    other_config, other_vocabulary = _stated(reference)
+    config, vocabulary = stated_by(artifact)
+    other_config, other_vocabulary = stated_by(reference)
     findings = list(_config_differences(config, other_config))
     if vocabulary is not None and other_vocabulary is not None:
         findings += _tokenizer_differences(vocabulary.unpadded(), other_vocabulary.unpadded())
     return FileReport(tuple(findings), {"compared_with_reference": 1})
-
-
-def _stated(artifact: Artifact) -> tuple[ModelConfig, Vocabulary | None]:
-    with open_tensors(artifact.path) as file:
-        config = read_config(artifact.format, artifact.path, file)
-        return config, read_vocabulary(artifact.format, artifact.path, file, config)
 
 
 def _config_differences(config: ModelConfig, reference: ModelConfig) -> Iterator[Finding]:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
-from pytest_aprqa.artifact.contents import read_vocabulary
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.stated import stated_by
 from pytest_aprqa.artifact.template import TemplateRefusedError, read_template, render
-from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.artifact.tokenizer import RULE
 from pytest_aprqa.artifact.tokenizer_hf import tokenizer_json
 from pytest_aprqa.artifact.tokenizer_read import refuse_other_tokenizer
@@ -25,14 +24,14 @@ _PROBE = "Hello, world! 2 + 2 = 4"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
-def check_tokenizer(artifact: Artifact, file: TensorFile, config: ModelConfig) -> FileReport:
+def check_tokenizer(artifact: Artifact, config: ModelConfig) -> FileReport:
     """Check the tokenizer and the template of an artifact.
 
     Raises:
         ArtifactError: UNSUPPORTED, when the tokenizer is of a kind or in a form we do not know.
     """
     try:
-        tokenizer, special, template = _load(artifact, file, config)
+        tokenizer, special, template = _load(artifact, config)
         with _refusals():
             ids = tokenizer.encode(_PROBE, add_special_tokens=False).ids
             text = tokenizer.decode(ids, skip_special_tokens=False)
@@ -54,16 +53,14 @@ class _NotLoadableError(Exception):
     """There is no tokenizer, or the tokenizers library does not take it."""
 
 
-def _load(
-    artifact: Artifact, file: TensorFile, config: ModelConfig
-) -> tuple[Any, dict[str, int | None], str | None]:
+def _load(artifact: Artifact, config: ModelConfig) -> tuple[Any, dict[str, int | None], str | None]:
     """Return the tokenizer, the special ids by role, and the template."""
     from tokenizers import Tokenizer
 
     if artifact.format is Format.SAFETENSORS:
         text, special, template = _hugging_face(artifact.path, config)
     else:
-        vocabulary = read_vocabulary(artifact.format, artifact.path, file, config)
+        vocabulary = stated_by(artifact).vocabulary
         if vocabulary is None:
             raise _NotLoadableError(f"{artifact.path.name} holds no tokenizer")
         text = json.dumps(tokenizer_json(vocabulary))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_aprqa.artifact.atomic_file import atomic_file
+from pytest_aprqa.artifact.file_state import state_of
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 
@@ -93,9 +94,3 @@ class DigestCache:
             with atomic_file(self.directory / state) as remembered:
                 remembered.write(sha256.encode())
         return sha256
-
-
-def state_of(path: Path) -> str:
-    """Return device, inode, size and modification time of a file. Raises OSError."""
-    status = path.stat()
-    return f"{status.st_dev:x}-{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"

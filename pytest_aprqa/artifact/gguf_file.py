@@ -150,7 +150,7 @@ def _array(cursor: Cursor, key: str, depth: int) -> tuple[list[Any], GgufType]:
         return [_array(cursor, key, depth + 1)[0] for _ in range(count)], element
     if element is GgufType.STRING:
         cursor.need(count * _U64.size, what)
-        return [_string(cursor, f"an element of {key!r}") for _ in range(count)], element
+        return cursor.texts(count, f"an element of {key!r}"), element
     where = cursor.where
     code = "B" if element is GgufType.BOOL else SCALAR_CODES[element]
     cursor.need(count * _SCALARS[element].size, what)

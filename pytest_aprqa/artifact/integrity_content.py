@@ -112,7 +112,7 @@ def _judge(
     if role is Role.BIAS or not count:
         return
     if statistics.peak < contract.distribution.min_l2_norm:
-        norm = l2_norm(info, tensors.raw(info.name))
+        norm = l2_norm(info, tensors.raw(info.name)) if statistics.peak else 0.0
         if norm < contract.distribution.min_l2_norm:
             message = f"{info.name} is empty of content: its L2 norm is {norm:.1e}"
             yield Finding(contract.distribution.rule, message, where=where)
