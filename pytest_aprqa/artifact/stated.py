@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,6 @@ from typing import NamedTuple
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import read_config, read_vocabulary
 from pytest_aprqa.artifact.file_state import settled_state
-from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.tokenizer import Vocabulary
@@ -29,12 +29,11 @@ def stated_by(artifact: Artifact) -> Stated:
     """Return what an artifact says of itself.
 
     Raises:
-        ArtifactError: MALFORMED or UNSUPPORTED, as reading either does; ENVIRONMENT.
+        ArtifactError: as reading either does.
     """
-    try:
+    state = ""
+    with suppress(OSError):  # reading says better what is wrong
         state = settled_state(artifact.files)
-    except OSError as error:
-        raise environment(artifact.path, error) from error
     read = _read if state else _read.__wrapped__
     return read(artifact.format, artifact.path, state)
 
