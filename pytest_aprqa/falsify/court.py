@@ -41,6 +41,9 @@ LARGER = Tier.STANDARD
 
 _SMALL = (Tier.SMOKE, Tier.MVP, Tier.QUICK)
 
+Key = tuple[Original, Tier, int]
+"""Which original is certified, at which tier, with the questions of which seed."""
+
 Progress = Callable[[Trial | SoundRun], None]
 
 
@@ -103,19 +106,19 @@ class _Court:
         self._root = root
         self._pool = EnginePool(root, settings.threads)
         self._lock = threading.Lock()
-        self._sound: dict[tuple[Original, Tier, int], Sound] = {}
+        self._in_hand: dict[Key, threading.Lock] = {}
+        self._sound: dict[Key, Sound] = {}
 
     def hold(self) -> Detection:
         docket = self._docket
         reference = self._workshop.artifact(Format.SAFETENSORS)
         try:
-            for seed in docket.seeds:
-                for original in docket.sound:
-                    self._certified(original, docket.tier, seed)
+            self._certify_originals()
             trials = self._trials()
         finally:
             self._pool.close()
-        records = [record for sound in self._sound.values() for record in sound.records]
+        certified = [self._sound[key] for key in sorted(self._sound, key=_place)]
+        records = [record for sound in certified for record in sound.records]
         environment = environment_of(records, self._settings.command)
         versions = {"python": environment.python, **environment.packages}
         return Detection(
@@ -128,8 +131,19 @@ class _Court:
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=versions,
             trials=tuple(trials),
-            sound=tuple(sound.run for sound in self._sound.values()),
+            sound=tuple(sound.run for sound in certified),
         )
+
+    def _certify_originals(self) -> None:
+        docket = self._docket
+        with ThreadPoolExecutor(docket.jobs, thread_name_prefix="sound") as threads:
+            futures = [
+                threads.submit(self._certified, original, docket.tier, seed)
+                for seed in docket.seeds
+                for original in docket.sound
+            ]
+            for future in futures:
+                future.result()
 
     def _trials(self) -> list[Trial]:
         cases = [
@@ -188,6 +202,8 @@ class _Court:
     def _certified(self, original: Original, tier: Tier, seed: int) -> Sound:
         key = (original, tier, seed)
         with self._lock:
+            in_hand = self._in_hand.setdefault(key, threading.Lock())
+        with in_hand:
             if key not in self._sound:
                 self._sound[key] = self._bench(seed).certify_original(original, tier, seed)
                 self._progress(self._sound[key].run)
@@ -195,13 +211,19 @@ class _Court:
 
     def _bench(self, seed: int) -> Bench:
         playbook = self._root / f"falsify-{seed}.playbook.yaml"
-        if not playbook.is_file():
-            directory = self._workshop.located.found[self._workshop.source_format].path
-            folder = directory if directory.is_dir() else directory.parent
-            docket = self._docket
-            text = playbook_text(docket.model.hf_repo, folder, seed, docket.playbook)
-            playbook.write_text(text, "utf-8")
+        with self._lock:
+            if not playbook.is_file():
+                directory = self._workshop.located.found[self._workshop.source_format].path
+                folder = directory if directory.is_dir() else directory.parent
+                docket = self._docket
+                text = playbook_text(docket.model.hf_repo, folder, seed, docket.playbook)
+                playbook.write_text(text, "utf-8")
         return Bench(self._originals, playbook, self._settings, self._pool, self._docket.formats)
+
+
+def _place(key: Key) -> tuple[int, int, int]:
+    original, tier, seed = key
+    return list(Tier).index(tier), seed, list(Original).index(original)
 
 
 def _is_unseen(trial: Trial) -> bool:

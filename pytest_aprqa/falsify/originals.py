@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ class Originals:
         self.digests = workshop.digests
         self._root = root
         self._made: dict[Original, Path] = {}
+        self._lock = threading.Lock()
 
     def directory(self, original: Original) -> Path:
         """Return the directory of an original.
@@ -50,9 +52,10 @@ class Originals:
             ArtifactError: the model cannot be found or converted.
             NotApplicableError: there is no such original of this model.
         """
-        if original not in self._made:
-            self._made[original] = self._make(original)
-        return self._made[original]
+        with self._lock:
+            if original not in self._made:
+                self._made[original] = self._make(original)
+            return self._made[original]
 
     def sample(self, original: Original, form: Format, directory: Path) -> Sample:
         """Copy the SafeTensors of an original, and its file of another format, to a directory."""

@@ -52,23 +52,28 @@ _TURN = re.compile(r"(?m)^(?:user|assistant|system|model)[ \t]*$")
 _EXPECTED = "an undamaged answer that stays in its turn"
 
 
-def judge_edge(scenario: Scenario, generation: Generation) -> Judgement:
+def judge_edge(scenario: Scenario, generation: Generation, prompt_fault: str = "") -> Judgement:
     """Judge how an edge case was coped with.
 
     Args:
         scenario: the edge case; `edge` names its kind (see `EdgeKind`), any other name is held to
             the rules that all kinds share.
         generation: what came of it.
+        prompt_fault: how the prompt that reached the model was not the one that was asked, or "".
 
     Returns:
-        Corroborated: an answer, or a clear refusal where the kind allows one. Falsified: damaged
-        text, a leaked marker, a broken turn. Inconclusive: declined, or silent, where an answer
+        Corroborated: an answer, or a clear refusal where the kind allows one. Falsified: another
+        prompt, damaged text, a leaked marker, a broken turn. Inconclusive: declined, or silent, where an answer
         was due.
     """
     kind = EdgeKind(scenario.edge) if scenario.edge in set(EdgeKind) else None
     if generation.finish is FinishReason.REFUSED:
         return _judge_refusal(kind, generation)
     compared = {"prompts": 1, "characters": len(generation.text)}
+    if prompt_fault:
+        return falsified(
+            prompt_fault, Attribution.ENGINE, compared, expected="the prompt as it was asked"
+        )
     if reason := _fault(kind, scenario, generation):
         return falsified(reason, Attribution.MODEL, compared, expected=_EXPECTED)
     if generation.text.strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_aprqa.words import Attribution, Outcome
@@ -35,6 +36,27 @@ class Judgement:
     def __post_init__(self) -> None:
         if self.outcome.passes and not any(count > 0 for count in self.compared.values()):
             raise ValueError(f"A judgement cannot be corroborated by nothing: {self.reason!r}")
+
+
+def all_of(judgements: Sequence[Judgement]) -> Judgement:
+    """Return the worst of several judgements, or all of them as one.
+
+    Raises:
+        IndexError: there is none.
+    """
+    for judgement in judgements:
+        if judgement.outcome.fails:
+            return judgement
+    for judgement in judgements:
+        if not judgement.outcome.executed:
+            return judgement
+    keys = dict.fromkeys(key for judgement in judgements for key in judgement.compared)
+    return corroborated(
+        " ".join(judgement.reason for judgement in judgements),
+        {key: sum(j.compared.get(key, 0) for j in judgements) for key in keys},
+        expected=judgements[0].expected,
+        metrics={name: value for j in judgements for name, value in j.metrics.items()},
+    )
 
 
 def corroborated(

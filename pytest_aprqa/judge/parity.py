@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytest_aprqa.judge.budget import SAME_WEIGHTS_TIE, Budget
 from pytest_aprqa.judge.divergence import first_difference, judge_same_answers, misspelling
 from pytest_aprqa.judge.fidelity import judge_fidelity
-from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
+from pytest_aprqa.judge.judgement import Judgement, all_of, falsified, inconclusive
 from pytest_aprqa.observation import Generation, TokenScores
 from pytest_aprqa.words import Attribution, Modality
 
@@ -45,7 +45,7 @@ def judge_modalities(
                 attribution=Attribution.ENGINE,
             )
         )
-    return _all_of(judgements)
+    return all_of(judgements)
 
 
 def _judge_prompts(
@@ -65,23 +65,6 @@ def _judge_prompts(
         Attribution.ENGINE,
         {"prompts": 1, "tokens": len(first)},
         expected="the same prompt tokens",
-    )
-
-
-def _all_of(judgements: Sequence[Judgement]) -> Judgement:
-    """Return the worst of several judgements, or all of them as one."""
-    for judgement in judgements:
-        if judgement.outcome.fails:
-            return judgement
-    for judgement in judgements:
-        if not judgement.outcome.executed:
-            return judgement
-    keys = dict.fromkeys(key for judgement in judgements for key in judgement.compared)
-    compared = {key: sum(j.compared.get(key, 0) for j in judgements) for key in keys}
-    return corroborated(
-        " ".join(judgement.reason for judgement in judgements),
-        compared,
-        expected=judgements[0].expected,
     )
 
 

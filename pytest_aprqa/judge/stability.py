@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_aprqa.judge.budget import SAME_WEIGHTS_TIE
-from pytest_aprqa.judge.divergence import judge_same_answers
+from pytest_aprqa.judge.divergence import first_difference, judge_same_answers
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
 from pytest_aprqa.observation import FinishReason, Generation
 from pytest_aprqa.words import Attribution
@@ -23,15 +23,18 @@ CANCEL_SLACK = 4
 """Tokens that may still be under way when a cancellation arrives."""
 
 
-def judge_repeat(first: Generation, second: Generation) -> Judgement:
-    """Judge whether the same greedy request on the same engine gives the same answer twice.
+def judge_repeat(
+    first: Generation, second: Generation, *, between: str = "between two runs of one request"
+) -> Judgement:
+    """Judge whether the same request on the same engine gives the same answer twice.
 
     Nothing changed in between, so even a difference at a tie falsifies; its margin is reported.
+    That holds of greedy requests, and of sampled ones with the same seed.
     """
     return judge_same_answers(
         [first],
         [second],
-        between="between two runs of one request",
+        between=between,
         noise_floor=0.0,
         attribution=Attribution.ENGINE,
     )
@@ -69,6 +72,15 @@ def judge_cache(
         cached: the answer to the same request with one.
         noise_floor: nats; differences below it are ties.
     """
+    if without.prompt_token_ids is not None and cached.prompt_token_ids is not None:
+        position = first_difference(without.prompt_token_ids, cached.prompt_token_ids)
+        if position is not None:
+            return falsified(
+                f"With a prompt cache another prompt was fed, from token {position} on.",
+                Attribution.ENGINE,
+                {"prompts": 1, "tokens": position + 1},
+                expected="the prompt that was asked",
+            )
     return judge_same_answers(
         [without],
         [cached],
@@ -152,6 +164,37 @@ def judge_long_generation(
         f"The answer ended ({generation.finish}) after {tokens} of {max_tokens} tokens{note}.",
         compared,
         metrics=metrics,
+    )
+
+
+def judge_limit(whole: Generation, cut: Generation, limit: int) -> Judgement:
+    """Judge whether an answer that is cut off ends at its limit, and says so.
+
+    Args:
+        whole: the answer with room to spare, of more than `limit` tokens.
+        cut: the answer to the same greedy request of at most `limit` tokens.
+        limit: of `cut`.
+    """
+    if whole.token_ids is None or cut.token_ids is None:
+        return inconclusive("The engine does not tell its tokens.", Attribution.ENGINE)
+    tokens = len(cut.token_ids)
+    compared = {"prompts": 1, "tokens": tokens}
+    as_whole = tuple(cut.token_ids) == tuple(whole.token_ids[:tokens])
+    ended = cut.finish is FinishReason.LENGTH
+    if (
+        tokens > limit
+        or (tokens < limit and (ended or as_whole))
+        or (tokens == limit and not ended)
+    ):
+        return falsified(
+            f"Of an answer of {len(whole.token_ids)} tokens {limit} were asked for; it ended "
+            f"({cut.finish}) after {tokens}.",
+            Attribution.ENGINE,
+            compared,
+            expected=f"{limit} tokens, ended ({FinishReason.LENGTH})",
+        )
+    return corroborated(
+        f"Of {limit} tokens asked for {tokens} came, and it ended ({cut.finish}).", compared
     )
 
 

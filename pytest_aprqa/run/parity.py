@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_aprqa.engine.protocol import Engine, Request
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.parity import judge_backends, judge_formats, judge_modalities
 from pytest_aprqa.observation import Generation
@@ -43,19 +44,36 @@ Result = tuple[Judgement, list[Generation]]
 
 def _modalities(check: Check, laboratory: Laboratory) -> Result:
     """Give run the text that chat makes of a question, and serve the question itself."""
-    engine = laboratory.engine(check.cell)
     limit = laboratory.timeout(check)
     chat = laboratory.load(check).has_chat_template
     request = question(G4_PROMPTS[0], ALONE_TOKENS, chat=chat)
-    raw = request
-    if request.messages is not None:
-        rendered = engine.render(request.messages, limit)
-        raw = replace(request, prompt=rendered, messages=None, parse_special=True)
-    [by_run] = engine.generate([raw], limit)
     by_chat = alone(check, laboratory) if chat else None
+    by_run = _by_run(request, by_chat, laboratory.engine(check.cell), limit)
     by_serve = laboratory.server(check.cell).generate_over_http(request, limit)
     judgement = judge_modalities(run=by_run, chat=by_chat, serve=by_serve)
     return judgement, [g for g in (by_run, by_chat, by_serve) if g is not None]
+
+
+def _by_run(
+    request: Request, by_chat: Generation | None, engine: Engine, limit: float
+) -> Generation | None:
+    """Ask as raw text what the template makes of a question.
+
+    Some tokenizers put a start token before every raw text. A template that writes one itself would
+    give two, so its own is left out; one that writes none cannot be said as raw text at all.
+    """
+    if request.messages is None or by_chat is None:
+        return engine.generate([request], limit)[0]
+    rendered = engine.render(request.messages, limit)
+    raw = replace(request, prompt=rendered, messages=None, parse_special=True)
+    [answer] = engine.generate([raw], limit)
+    start, wanted = answer.prompt_token_ids or (), by_chat.prompt_token_ids
+    if not start or tuple(start[1:]) != wanted:
+        return answer
+    [text] = engine.detokenize([start[:1]], limit)
+    if not rendered.startswith(text):
+        return None
+    return engine.generate([replace(raw, prompt=rendered.removeprefix(text))], limit)[0]
 
 
 def _formats(check: Check, laboratory: Laboratory) -> Result:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pytest_aprqa.judge.answer import judge_answer
 from pytest_aprqa.judge.edge import judge_edge
+from pytest_aprqa.judge.edge_prompt import PROMPT_FAULT
 from pytest_aprqa.judge.gateways import judge_g2, judge_g4
 from pytest_aprqa.judge.incumbent import NO_TEXT, judge_printed, model_text
 from pytest_aprqa.judge.judgement import Judgement
@@ -211,7 +212,7 @@ def _judged_again(
         return "the playbook asks something else now"
     generation = recorded_generation(record)
     if check.scenario.edge:
-        return judge_edge(check.scenario, generation)
+        return judge_edge(check.scenario, generation, record.observation.get(PROMPT_FAULT, ""))
     twin = records.get(
         f"{check.scenario.name}[{Format.SAFETENSORS}-{Backend.CPU}-{record.modality}]"
     )

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from pytest_aprqa.judge.answer import judge_answer
 from pytest_aprqa.judge.edge import judge_edge
+from pytest_aprqa.judge.edge_prompt import PROMPT_FAULT
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.serving import judge_serve
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check
+from pytest_aprqa.run.edge import prompt_fault
 from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
 from pytest_aprqa.words import Modality
 
@@ -24,22 +26,28 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
     if check.cell.modality is Modality.CHAT and not loaded.has_chat_template:
         raise BlockedError("no chat template")
     generation = laboratory.answers.of(check)
+    fault = prompt_fault(check, generation, laboratory) if check.scenario.edge else ""
     return Observed(
-        judgement=_judge(check, generation, laboratory),
+        judgement=_judge(check, generation, laboratory, fault),
         prompt=generation.rendered_prompt or check.scenario.prompt,
         answer=generation.text,
         raw=generation.raw,
         metrics={"seconds": generation.seconds} if generation.seconds else {},
-        observation={"generation": generation_record(generation)},
+        observation={
+            "generation": generation_record(generation),
+            **({PROMPT_FAULT: fault} if fault else {}),
+        },
         engine=loaded.engine,
         artifact_digest=laboratory.digest(check.cell.format),
     )
 
 
-def _judge(check: Check, generation: Generation, laboratory: Laboratory) -> Judgement:
+def _judge(
+    check: Check, generation: Generation, laboratory: Laboratory, prompt_fault: str
+) -> Judgement:
     assert check.scenario is not None
     if check.scenario.edge:
-        return judge_edge(check.scenario, generation)
+        return judge_edge(check.scenario, generation, prompt_fault)
     judgement = judge_answer(check.scenario, generation)
     if judgement.outcome.fails and (reference := laboratory.answers.reference(check)):
         judgement = judge_answer(check.scenario, generation, reference)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.engine.protocol import Engine, Request
-from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.judge.judgement import Judgement, all_of
 from pytest_aprqa.judge.stability import (
     judge_batch,
     judge_cache,
     judge_cancellation,
+    judge_limit,
     judge_long_generation,
     judge_repeat,
 )
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 LONG_TOKENS = 64
 BATCH = 3
 CANCEL_AFTER = 4
+TEMPERATURE = 2.0
+"""Of the sampled requests: so high that another seed gives another answer."""
 
 Result = tuple[Judgement, list[Generation]]
 
@@ -83,7 +86,15 @@ class _Desk:
 
 def _repeat(desk: _Desk) -> Result:
     first, second = desk.first(), desk.again()
-    return judge_repeat(first, second), [first, second]
+    sampled = replace(
+        question(G4_PROMPTS[0], ALONE_TOKENS, chat=desk.chat), temperature=TEMPERATURE
+    )
+    one, other = desk.ask(sampled), desk.ask(sampled)
+    judgements = [
+        judge_repeat(first, second),
+        judge_repeat(one, other, between="between two sampled runs with one seed"),
+    ]
+    return all_of(judgements), [first, second, one, other]
 
 
 def _batch(desk: _Desk) -> Result:
@@ -95,15 +106,23 @@ def _batch(desk: _Desk) -> Result:
 
 def _cache(desk: _Desk) -> Result:
     without = desk.first()
-    cached = replace(question(G4_PROMPTS[0], ALONE_TOKENS, chat=desk.chat), cache=True)
-    desk.ask(cached)
+    before, cached = (
+        replace(question(prompt, ALONE_TOKENS, chat=desk.chat), cache=True)
+        for prompt in (G4_PROMPTS[1], G4_PROMPTS[0])
+    )
+    desk.ask(before)
     with_cache = desk.ask(cached)
     return judge_cache(without, with_cache), [without, with_cache]
 
 
 def _long_generation(desk: _Desk) -> Result:
     generation = desk.ask(desk.story())
-    return judge_long_generation(generation, LONG_TOKENS), [generation]
+    judgement = judge_long_generation(generation, LONG_TOKENS)
+    limit = len(generation.token_ids or ()) // 2
+    if not judgement.outcome.passes or not limit:
+        return judgement, [generation]
+    cut = desk.ask(replace(desk.story(), max_tokens=limit))
+    return all_of([judgement, judge_limit(generation, cut, limit)]), [generation, cut]
 
 
 def _cancellation(desk: _Desk) -> Result:

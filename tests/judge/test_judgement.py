@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
+from pytest_aprqa.judge.judgement import Judgement, all_of, corroborated, falsified, inconclusive
 from pytest_aprqa.words import Attribution, Outcome
 
 
@@ -27,3 +27,14 @@ def test_a_failure_says_whose_doing_it_is() -> None:
 
 def test_inconclusive_needs_no_count() -> None:
     assert inconclusive("no reference").compared == {}
+
+
+def test_of_several_judgements_the_worst_one_counts_and_passes_add_up() -> None:
+    passed = corroborated("one.", {"prompts": 1})
+    unknown = inconclusive("nothing.")
+    failed = falsified("two.", Attribution.MODEL, {"prompts": 1})
+    assert all_of([passed, unknown, failed]) is failed
+    assert all_of([passed, unknown]) is unknown
+    both = all_of([passed, corroborated("more.", {"prompts": 2, "tokens": 3})])
+    assert both.compared == {"prompts": 3, "tokens": 3}
+    assert both.reason == "one. more."

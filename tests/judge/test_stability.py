@@ -14,6 +14,7 @@ from pytest_aprqa.judge.stability import (
     judge_batch,
     judge_cache,
     judge_cancellation,
+    judge_limit,
     judge_long_generation,
     judge_repeat,
 )
@@ -22,6 +23,7 @@ from pytest_aprqa.words import Attribution, Outcome
 
 Answer = Callable[..., Generation]
 REFUSED = Generation(text="", finish=FinishReason.REFUSED, refusal="too long")
+LENGTH, STOP = FinishReason.LENGTH, FinishReason.STOP
 PROSE = tuple(range(100, 228))
 
 
@@ -165,3 +167,36 @@ def test_an_answer_that_was_over_before_its_cancellation_proves_nothing(answer: 
     for early in (answer("no", (1, 2)), REFUSED):
         judgement = judge_cancellation(early, answer("Paris."), 4)
         assert judgement.outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("tokens", "finish", "outcome"),
+    [
+        pytest.param((1, 2), LENGTH, Outcome.CORROBORATED, id="cut where it was asked to"),
+        pytest.param((1, 2), STOP, Outcome.FALSIFIED, id="cut, and said to have ended by itself"),
+        pytest.param((1,), LENGTH, Outcome.FALSIFIED, id="cut too early"),
+        pytest.param((1,), STOP, Outcome.FALSIFIED, id="too early, and said to have ended"),
+        pytest.param((9,), STOP, Outcome.CORROBORATED, id="another answer, which ended"),
+        pytest.param((1, 2, 3), LENGTH, Outcome.FALSIFIED, id="goes on past its limit"),
+    ],
+)
+def test_an_answer_ends_at_its_limit_and_says_so(
+    tokens: tuple[int, ...], finish: FinishReason, outcome: Outcome
+) -> None:
+    whole = Generation("a b c d", STOP, token_ids=(1, 2, 3, 4))
+    cut = Generation("a b", finish, token_ids=tokens)
+    assert judge_limit(whole, cut, 2).outcome is outcome
+
+
+def test_without_tokens_nothing_is_said_of_a_limit() -> None:
+    whole = Generation("a b c d", STOP)
+    assert judge_limit(whole, whole, 2).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_cache_that_feeds_another_prompt_is_a_fault_even_when_the_answer_is_the_same(
+    answer: Answer,
+) -> None:
+    without = replace(answer("a", (1,)), prompt_token_ids=(5, 6))
+    cached = replace(answer("a", (1,)), prompt_token_ids=(4, 5, 6))
+    assert judge_cache(without, without).outcome is Outcome.CORROBORATED
+    assert judge_cache(without, cached).outcome is Outcome.FALSIFIED
