@@ -7,22 +7,15 @@ from dataclasses import asdict
 from enum import StrEnum
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pytest_aprqa.cli.evidence_file import evidence_files, evidence_path, read_evidence
+from pytest_aprqa.cli.evidence_file import Source, evidence_files, evidence_path, read_evidence
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json
+from pytest_aprqa.cli.rescored import require_agreement, rescored
 from pytest_aprqa.cli.show import as_json, complain, document, lines, say
-
-if TYPE_CHECKING:
-    from pytest_aprqa.verdict.record import Run
-    from pytest_aprqa.verdict.rescore import Rescored
-
-Source = Annotated[
-    Path, typer.Argument(help="evidence.json, the folder that holds it, or a journal .jsonl")
-]
 
 
 class ReportFormat(StrEnum):
@@ -54,32 +47,28 @@ def score(
     from pytest_aprqa.report.terminal import summary
 
     run = read_evidence(evidence)
-    rescored = _rescored(run, evidence)
-    again = run.model_copy(update={"mqs": rescored.mqs, "certificate": rescored.certificate})
+    anew = rescored(run, evidence)
+    again = run.model_copy(update={"mqs": anew.mqs, "certificate": anew.certificate})
     if json:
         as_json(
             {
-                "mqs": rescored.mqs.model_dump(mode="json"),
-                "certificate": rescored.certificate.model_dump(mode="json"),
-                "qualifies": rescored.mqs.qualifies,
-                "is_production_ready": rescored.mqs.is_production_ready,
-                "agrees": not rescored.differences,
-                "differences": [asdict(difference) for difference in rescored.differences],
+                "mqs": anew.mqs.model_dump(mode="json"),
+                "certificate": anew.certificate.model_dump(mode="json"),
+                "qualifies": anew.mqs.qualifies,
+                "is_production_ready": anew.mqs.is_production_ready,
+                "agrees": not anew.differences,
+                "differences": [asdict(difference) for difference in anew.differences],
             }
         )
     else:
         lines(summary(again, evidence=str(evidence), unicode=_unicode()))
         say()
         agrees = "The stored score and certificate are what the records say."
-        say(
-            agrees
-            if not rescored.differences
-            else "The stored verdict is not what the records say:"
-        )
-        for difference in rescored.differences:
+        say(agrees if not anew.differences else "The stored verdict is not what the records say:")
+        for difference in anew.differences:
             say(f"  {difference}")
-    below = gate and not rescored.certificate.exit_ok
-    raise typer.Exit(Exit.FAILED if rescored.differences or below else Exit.OK)
+    below = gate and not anew.certificate.exit_ok
+    raise typer.Exit(Exit.FAILED if anew.differences or below else Exit.OK)
 
 
 def report(
@@ -161,7 +150,7 @@ def export_csv(
     refused = 0
     for path in files:
         run = read_evidence(path)
-        if differences := _rescored(run, path).differences:
+        if differences := rescored(run, path).differences:
             complain(
                 f"{path} is left out, its verdict is not what its records say: {differences[0]}"
             )
@@ -189,26 +178,13 @@ def export_evidence(
     run = read_evidence(source)
     if model is not None and model.lower() != run.plan.model_id.lower():
         raise UserError(f"{source} is about {run.plan.model_id}, not about {model}")
-    if differences := _rescored(run, source).differences:
-        raise UserError(
-            f"{source}: the stored verdict is not what the records say: {differences[0]}",
-            Exit.FAILED,
-        )
+    require_agreement(run, source)
     text = dumps(export_run(run).model_dump(mode="json"), indent=1) + "\n"
     if output is None:
         document(text)
     else:
         replace_content(output, text.encode("utf-8"))
         say(str(output))
-
-
-def _rescored(run: Run, where: Path) -> Rescored:
-    from pytest_aprqa.verdict.rescore import rescore
-
-    try:
-        return rescore(run)
-    except ValueError as error:
-        raise UserError(f"{where}: {error}", Exit.FAILED) from None
 
 
 def _unicode() -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
     from pytest_aprqa.verdict.record import Run
 
 NAME = "evidence.json"
+
+Source = Annotated[
+    Path, typer.Argument(help="evidence.json, the folder that holds it, or a journal .jsonl")
+]
 
 
 def read_evidence(path: Path) -> Run:

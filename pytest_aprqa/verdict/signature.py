@@ -120,7 +120,17 @@ def statement_of(run: Run, files: Mapping[str, bytes], row: Mapping[str, str] | 
 
 def sign(statement: Statement, key: Ed25519PrivateKey) -> bytes:
     """Return a statement in a signed envelope, one line of JSON."""
-    payload = _json(statement)
+    return sealed(payload_of(statement), key)
+
+
+def payload_of(statement: BaseModel) -> bytes:
+    """Return an in-toto statement as it is signed: JSON with sorted keys, without white space."""
+    plain = statement.model_dump(mode="json", by_alias=True)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def sealed(payload: bytes, key: Ed25519PrivateKey) -> bytes:
+    """Return a payload in a signed envelope, one line of JSON."""
     signature = _Signature(
         keyid=key_id(key.public_key()), sig=_base64(key.sign(_authenticated(payload)))
     )
@@ -191,9 +201,6 @@ def _authenticated(payload: bytes) -> bytes:
 
 
 def _json(model: BaseModel) -> bytes:
-    if isinstance(model, Statement):
-        plain = model.model_dump(by_alias=True)
-        return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode("ascii")
     return canonical_json(model).encode("ascii")
 
 
