@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +87,10 @@ class DigestCache:
             return ""
         return remembered if _SHA256.fullmatch(remembered) else ""
 
-    def _learn(self, state: str, path: Path) -> str:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if self.directory is not None and state_of(path) == state:
+    def _keep(self, state: str, sha256: str) -> None:
+        if self.directory is None or (self.directory / state).exists():
+            return
+        with suppress(OSError, ArtifactError):  # what cannot be remembered is read again
             self.directory.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.directory / state) as remembered:
                 remembered.write(sha256.encode())

@@ -27,7 +27,7 @@ def unsupported(path: Path, what: str, where: str = "") -> ArtifactError:
 def environment(path: Path, error: OSError) -> ArtifactError:
     """Return the error of a file system that said no: disk full, no permission, input/output."""
     reason = error.strerror or type(error).__name__
-    return _error(ArtifactFault.ENVIRONMENT, path, "", reason, "")
+    return ArtifactError(ArtifactFault.ENVIRONMENT, f"{path}: {reason}", where=path.name)
 
 
 def _error(fault: ArtifactFault, path: Path, rule: str, what: str, where: str) -> ArtifactError:

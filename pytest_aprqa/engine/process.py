@@ -81,7 +81,9 @@ class EngineProcess:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     pass_fds=(theirs.fileno(),),
-                    env=engine_environment(os.environ, config.threads),
+                    # Temporary files of a process that is killed go with its log.
+                    env=engine_environment(os.environ, config.threads)
+                    | {"TMPDIR": str(log.path.parent)},
                     start_new_session=True,
                 )
         except OSError as error:

@@ -13,16 +13,18 @@ from typing import Any
 
 import pytest
 
+from pytest_aprqa.engine.log_folder import sweep
 from pytest_aprqa.playbook.load import PlaybookError
 from pytest_aprqa.plugin.html import HtmlRows
 from pytest_aprqa.plugin.nodeid import is_playbook_item
 from pytest_aprqa.plugin.plans import plans_of
 from pytest_aprqa.plugin.stop import run_id, stop_signal
+from pytest_aprqa.plugin.terminated import end_like_ctrl_c
 from pytest_aprqa.registry.models_csv import RegistryError
 from pytest_aprqa.run.book import Book
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.record import RecordError
-from pytest_aprqa.words import Outcome
+from pytest_aprqa.words import Attribution, Outcome
 
 NAME = "aprqa-recorder"
 
@@ -82,7 +84,8 @@ class Recorder:
     def _without_evidence(book: Book, name: str, report: pytest.TestReport) -> Evidence:
         """Return the record of an item that ended without reaching its verdict."""
         if getattr(report, "aprqa_crashed", False):
-            return book.blank(name, Outcome.INCONCLUSIVE, "the pytest worker died in this check")
+            reason = "the pytest worker died in this check"
+            return book.blank(name, Outcome.INCONCLUSIVE, reason, Attribution.ENVIRONMENT)
         if isinstance(report.longrepr, tuple):
             return book.blank(name, Outcome.SKIPPED, report.longrepr[2])
         last = report.longreprtext.strip().splitlines()[-1:] or ["no reason was given"]
@@ -113,6 +116,9 @@ class Recorder:
                 f"the certificate could not be written: {error}; the journal {book.journal} is "
                 "whole, so put that right and give --resume"
             )
+
+    def pytest_unconfigure(self) -> None:
+        sweep()  # xdist has ended its workers by now, some of them the hard way
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminal: pytest.TerminalReporter = terminalreporter
@@ -152,6 +158,7 @@ def ensure_recorder(config: pytest.Config) -> Recorder | None:
     if recorder is None:
         recorder = Recorder(config)
         config.pluginmanager.register(recorder, NAME)
+        end_like_ctrl_c()
         if config.pluginmanager.hasplugin("html"):
             config.pluginmanager.register(HtmlRows(), "aprqa-html")
     assert isinstance(recorder, Recorder)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -14,6 +12,7 @@ from typing import Any, TypeVar
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.engine.devices import gpu_reason
+from pytest_aprqa.engine.log_folder import LogFolder
 from pytest_aprqa.engine.open import open_engine
 from pytest_aprqa.engine.protocol import Endpoint, Engine
 from pytest_aprqa.engine.remote import RemoteEngine
@@ -84,7 +83,7 @@ class Laboratory:
         self._gateways = dict(self.kept.records)
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
-        self._logs = Path(tempfile.mkdtemp(prefix="aprqa-"))
+        self._logs = LogFolder()
 
     def artifact(self, format: Format) -> Artifact:
         """Return the artifact of a format, converted when need be. Raises ArtifactError."""
@@ -114,7 +113,7 @@ class Laboratory:
             self._engines[key] = open_engine(
                 self.artifact(key[0]),
                 key[1],
-                log_dir=self._logs,
+                log_dir=self._logs.path,
                 threads=self.settings.threads,
                 apr_binary=self.settings.apr_binary,
                 memory=None if gibibytes is None else int(gibibytes * GIB),
@@ -234,7 +233,7 @@ class Laboratory:
 
     def engine_log(self, cell: Cell) -> bytes:
         """Return what the engine of a cell has printed so far in this process."""
-        logs = sorted(self._logs.glob(f"{cell.format}-{cell.backend or Backend.CPU}-*"))
+        logs = sorted(self._logs.path.glob(f"{cell.format}-{cell.backend or Backend.CPU}-*"))
         return b"".join(log.read_bytes() for log in logs)
 
     def close(self) -> None:
@@ -242,7 +241,7 @@ class Laboratory:
         for engine in self._engines.values():
             engine.close()
         self._engines.clear()
-        shutil.rmtree(self._logs, ignore_errors=True)
+        self._logs.close()
 
 
 def workshop_of(plan: Plan, playbook: Path, settings: Settings) -> Workshop:
