@@ -1,0 +1,168 @@
+"""Hold a certification against the bare engines, and against a process for every test.
+
+    python benchmarks/certify.py -o certify.json
+    python benchmarks/certify.py --playbook playbooks/models/aprqa-reference-mvp.playbook.yaml
+
+One run, side by side, formats converted beforehand and no result reused:
+
+* `bare`: what the certification asked of its engines, replayed on transformers and llama.cpp in
+  plain code, each engine started once (benchmarks/recording.py, benchmarks/bare.py);
+* `process per test`: each question of the run in a process that starts, loads the model, answers and
+  ends, as a tool does that calls a command line program for every test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+SMOLLM2 = HERE.parent / "playbooks/models/smollm2-135m-mvp.playbook.yaml"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One playbook at one tier; seconds of wall time."""
+
+    playbook: str
+    tier: str
+    checks: int
+    questions: int
+    certification: float
+    bare: float
+    questions_here: float
+    process_per_test: float
+    tests_timed: int
+
+    @property
+    def over_bare(self) -> float:
+        return self.certification / self.bare
+
+    @property
+    def faster(self) -> float:
+        return self.process_per_test / self.questions_here
+
+
+def main() -> None:
+    """Run the benchmark and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--playbook", type=Path, default=SMOLLM2)
+    parser.add_argument("--tiers", nargs="+", default=["quick", "mvp"])
+    parser.add_argument(
+        "--tests", type=int, default=6, help="processes per test timed for each artifact, at most"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="write the figures here as JSON")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="aprqa-benchmark-") as folder:
+        bench = Bench(given.playbook.resolve(), Path(folder), given.tests)
+        figures = [bench.measure(tier) for tier in given.tiers]
+    print(
+        "| tier | checks | certification, s | bare engines, s | ratio | questions, s | a process per test, s | faster |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for f in figures:
+        print(
+            f"| {f.tier} | {f.checks} | {f.certification:.1f} | {f.bare:.1f} | {f.over_bare:.2f} "
+            f"| {f.questions_here:.1f} | {f.process_per_test:.1f} | {f.faster:.1f} |"
+        )
+    if given.output:
+        content = [asdict(f) | {"over_bare": f.over_bare, "faster": f.faster} for f in figures]
+        given.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+class Bench:
+    """Runs one playbook, and what it is compared with."""
+
+    def __init__(self, playbook: Path, folder: Path, tests: int) -> None:
+        self._playbook = playbook
+        self._folder = folder
+        self._tests = tests
+
+    def measure(self, tier: str) -> Figures:
+        """Measure one tier."""
+        self._pytest(tier, "-k", "G0")  # converts
+        recording = self._folder / f"{tier}.jsonl"
+        certification = self._pytest(tier, "-p", "recording", recording=recording)
+        records = json.loads(next(self._folder.rglob("evidence.json")).read_text())["records"]
+        calls = [json.loads(line) for line in recording.read_text().splitlines()]
+        models = self._models(calls)
+        bare = sum(self._bare(recording, path, model) for path, model in models.items())
+        questions = [r for r in records if r["kind"] == "scenario" and r["outcome"] != "skipped"]
+        here = self._pytest(tier, "-m", "modality_run or modality_chat or modality_serve")
+        per_test, timed = self._process_per_test(calls, models, len(questions))
+        return Figures(
+            self._playbook.name, tier, len(records), len(questions),
+            certification, bare, here, per_test, timed,
+        )  # fmt: skip
+
+    def _models(self, calls: list[dict[str, Any]]) -> dict[str, str]:
+        """Return for each path an engine had what a bare library reads: an APR has its reference's weights."""
+        paths = dict.fromkeys(call["path"] for call in calls if "path" in call)
+        reference = next(path for path in paths if Path(path).is_dir())
+        return {path: path if path.endswith(".gguf") else reference for path in paths}
+
+    def _bare(self, recording: Path, path: str, model: str) -> float:
+        begun = time.perf_counter()
+        self._run([sys.executable, str(HERE / "bare.py"), str(recording), path, model])
+        return time.perf_counter() - begun
+
+    def _process_per_test(
+        self, calls: list[dict[str, Any]], models: dict[str, str], questions: int
+    ) -> tuple[float, int]:
+        """Return the seconds of a process per question, from some of each artifact's prompts."""
+        seconds, timed = 0.0, 0
+        for path, model in models.items():
+            prompts = max(
+                (
+                    call["prompts"]
+                    for call in calls
+                    if call.get("path") == path and "prompts" in call
+                ),
+                key=len,
+            )
+            for number, prompt in enumerate(prompts[: self._tests]):
+                one = self._folder / f"one-{timed}-{number}.jsonl"
+                one.write_text(
+                    json.dumps({"path": path, "method": "generate", "prompts": [prompt]}) + "\n"
+                )
+                seconds += self._bare(one, path, model)
+                timed += 1
+        return seconds / timed * questions, timed
+
+    def _pytest(self, tier: str, *options: str, recording: Path | None = None) -> float:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(self._playbook),
+        ]
+        command += ["--tier", tier, "--no-gpu", "--aprqa-no-result-cache", "--aprqa-no-early-stop"]
+        command += ["--certifications", str(self._folder / tier), *options]
+        begun = time.perf_counter()
+        self._run(command, recording=recording)
+        return time.perf_counter() - begun
+
+    def _run(self, command: list[str], recording: Path | None = None) -> None:
+        environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+        environment["PYTHONPATH"] = str(HERE)
+        environment["APRQA_RECORDING"] = str(recording or os.devnull)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 1):
+            raise SystemExit(
+                f"{command} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-2000:]}"
+            )
+
+
+if __name__ == "__main__":
+    main()
