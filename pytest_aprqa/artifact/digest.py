@@ -30,6 +30,12 @@ def sha256_of_file(path: Path) -> str:
     return DigestCache().sha256(path)
 
 
+def remember(path: Path, sha256: str) -> None:
+    """Keep the sha256 of a file that this process has just written."""
+    with suppress(OSError):
+        _READ[state_of(path)] = sha256
+
+
 def digest_of(sha256_by_name: Mapping[str, str]) -> str:
     """Return the identity of an artifact: sha256 over its sorted (name, sha256) pairs."""
     lines = (f"{sha256}  {name}\n" for name, sha256 in sorted(sha256_by_name.items()))
@@ -57,12 +63,11 @@ class DigestCache:
         """
         try:
             state = state_of(path)
-            if state not in _READ:
-                sha256 = self._recall(state) or self._learn(state, path)
-                if state_of(path) != state:  # changed while it was read: no state has this digest
-                    return sha256
+            sha256 = _READ.get(state) or self._recall(state) or _read(path)
+            if state_of(path) == state:  # else it changed while it was read: no state has this
                 _READ[state] = sha256
-            return _READ[state]
+                self._keep(state, sha256)
+            return sha256
         except FileNotFoundError:
             raise ArtifactError(
                 ArtifactFault.NOT_FOUND, f"{path}: no such file", where=path.name
@@ -94,4 +99,8 @@ class DigestCache:
             self.directory.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.directory / state) as remembered:
                 remembered.write(sha256.encode())
-        return sha256
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
