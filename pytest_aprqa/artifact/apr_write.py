@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+import numpy as np
 
 from pytest_aprqa.artifact.apr_layout import (
     CHECKSUM_FIELD,
@@ -22,8 +23,9 @@ from pytest_aprqa.artifact.apr_layout import (
     header_checksum,
 )
 from pytest_aprqa.artifact.apr_metadata import refuse_metadata
-from pytest_aprqa.artifact.atomic_file import atomic_file
+from pytest_aprqa.artifact.crc32 import crc32
 from pytest_aprqa.artifact.dtypes import APR_CODES, padded_nbytes
+from pytest_aprqa.artifact.hashed_file import HashedFile, hashed_file
 from pytest_aprqa.artifact.malformed import malformed, unsupported
 from pytest_aprqa.artifact.tensor_source import TensorSource
 
@@ -49,7 +51,7 @@ def write_apr(path: Path, tensors: Sequence[TensorSource], metadata: Mapping[str
     text = _metadata_text(path, metadata)
     sizes = [padded_nbytes(tensor.dtype, tensor.shape) for tensor in ordered]
     index = _index(path, ordered, sizes)
-    with atomic_file(path) as file:
+    with hashed_file(path) as file:
         output = _Output(file)
         output.write(_header(len(ordered), len(text), len(index)))
         for section in (text, index):
@@ -64,14 +66,14 @@ def write_apr(path: Path, tensors: Sequence[TensorSource], metadata: Mapping[str
 class _Output:
     """A file that keeps the CRC-32 of what went into it."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: HashedFile) -> None:
         self._file = file
         self._position = 0
         self.checksum = 0
 
     def write(self, data: bytes | memoryview) -> None:
         self._file.write(data)
-        self.checksum = zlib.crc32(data, self.checksum)
+        self.checksum = crc32(np.frombuffer(data, np.uint8), self.checksum)
         self._position += len(data)
 
     def pad(self) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.dtypes import ggml_code, nbytes
 from pytest_aprqa.artifact.gguf_file import MAGIC, MAX_DIMENSIONS, MAX_NAME_BYTES, alignment_of
 from pytest_aprqa.artifact.gguf_value import SCALAR_CODES, GgufType, GgufValue
+from pytest_aprqa.artifact.hashed_file import hashed_file
 from pytest_aprqa.artifact.malformed import malformed
 from pytest_aprqa.artifact.tensor_source import TensorSource
 
@@ -41,7 +41,7 @@ def write_gguf(path: Path, tensors: Sequence[TensorSource], metadata: Sequence[G
     for tensor, size in zip(tensors, sizes, strict=True):
         head += _entry(tensor, offset)
         offset += size + -size % alignment
-    with atomic_file(path) as file:
+    with hashed_file(path) as file:
         file.write(head)
         file.write(bytes(-len(head) % alignment))
         for tensor, size in zip(tensors, sizes, strict=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.dtypes import SAFETENSORS_DTYPES, nbytes
+from pytest_aprqa.artifact.hashed_file import hashed_file
 from pytest_aprqa.artifact.malformed import malformed, unsupported
 from pytest_aprqa.artifact.safetensors_index import INDEX_NAME, SINGLE_NAME
 from pytest_aprqa.artifact.tensor_source import TensorSource
@@ -45,7 +46,7 @@ def write_safetensors(
         position += size
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % _HEADER_ALIGNMENT)
-    with atomic_file(path) as file:
+    with hashed_file(path) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for tensor, size in zip(tensors, sizes, strict=True):
