@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,18 @@ from pytest_aprqa.cli.options import PLAYBOOKS
 from pytest_aprqa.cli.show import complain, document, say
 
 LOCK = Path("playbooks/playbook.lock.yaml")
+
+
+class Kernel(StrEnum):
+    """A part of an architecture that questions can lean on."""
+
+    GQA = "gqa"
+    MQA = "mqa"
+    MHA = "mha"
+    ROPE = "rope"
+    BIAS = "bias"
+    TIED_EMBEDDINGS = "tied-embeddings"
+    SWIGLU = "swiglu"
 
 
 class TextFormat(StrEnum):
@@ -40,21 +52,37 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    model: Annotated[str, typer.Argument(help="Hugging Face id, org/name")],
+    model: Annotated[
+        str, typer.Argument(help="Hugging Face id, org/name, or the directory or file of a model")
+    ],
     count: Annotated[int, typer.Option("--count", "-c", min=1, max=10_000, help="Questions")] = 100,
     form: Annotated[TextFormat, typer.Option("--format", "-f", help="How to write")] = (
         TextFormat.YAML
     ),
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of the questions: the same gives the same")
+    ] = 42,
+    kernel: Annotated[
+        list[Kernel] | None,
+        typer.Option(
+            "--kernel", help="Also ask what leans on it [default: what the architecture has]"
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="NAME.playbook.yaml [default: print]")
     ] = None,
     force: Force = False,
 ) -> None:
-    """Write a playbook that asks a model questions of the catalogue, with their oracles."""
+    """Write a playbook that asks a model generated questions, whose answers are known.
+
+    They are dealt from families: sums, code, facts, instructions, other languages, odd forms, long
+    contexts, conversations, and what leans on a part of the architecture.
+    """
     from pytest_aprqa.playbook.compose import generated, playbook_text
 
-    _require_id(model)
-    fields = generated(model, count)
+    spec, known = _generated_for(model, output)
+    kernels = [part.value for part in kernel] if kernel else known
+    fields = generated(spec, count, seed=seed, kernels=kernels)
     if form is TextFormat.JSON:
         import json
 
@@ -65,6 +93,28 @@ def generate(
         document(text)
     else:
         _write(output, text, force)
+
+
+def _generated_for(model: str, output: Path | None) -> tuple[dict[str, Any], Sequence[str]]:
+    """Return the `model` section for a model by id or by path, and the kernels it has."""
+    import os
+
+    from pytest_aprqa.playbook.generate import known_kernels
+
+    path = Path(model).expanduser()
+    if not path.exists():
+        _require_id(model)
+        return {"hf_repo": model}, known_kernels(model)
+    from pytest_aprqa.run.facts import model_facts
+
+    facts = model_facts(path.resolve())
+    beside = Path.cwd() if output is None else output.resolve().parent
+    spec = {
+        "hf_repo": local_id(path),
+        "local_path": os.path.relpath(path.resolve(), beside),
+        "family": facts.architecture,
+    }
+    return spec | facts.fields(), facts.kernels
 
 
 def lock_playbooks(

@@ -66,6 +66,15 @@ def question_at(index: int) -> Question:
     return Question(f"{kind}-{ordinal + 1:03d}", kind, stem, question, oracle)
 
 
+@cache
+def written_questions(kind: str) -> tuple[Question, ...]:
+    """Return the questions of a kind that are written out."""
+    return tuple(
+        Question(f"{kind}-{number:03d}", kind, *entry)
+        for number, entry in enumerate(_written()[kind], start=1)
+    )
+
+
 Entry = tuple[str, str, OracleSpec]
 
 

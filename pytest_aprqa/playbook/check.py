@@ -14,6 +14,7 @@ class CheckKind(StrEnum):
 
     GATEWAY = "gateway"
     SCENARIO = "scenario"
+    PROPERTY = "property"
     PERFORMANCE = "performance"
     STABILITY = "stability"
     PARITY = "parity"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_aprqa.playbook.catalogue import question_at
+from pytest_aprqa.playbook.generate import SEED, Question, questions
 from pytest_aprqa.words import SizeCategory
 
 HEADER = "# yaml-language-server: $schema=../playbook.schema.yaml\n"
@@ -64,13 +64,23 @@ def for_smoke_test(model_id: str, stem: str) -> dict[str, Any]:
     return fields | {"test_matrix": matrix, "metadata": {"tier": "smoke"}}
 
 
-def generated(model_id: str, count: int) -> dict[str, Any]:
-    """Return a playbook that asks the first questions of the catalogue in every cell."""
+def generated(
+    model: Mapping[str, Any], count: int, *, seed: int = SEED, kernels: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a playbook that asks generated questions in every cell.
+
+    Args:
+        model: its `model` section.
+        count: of questions.
+        seed: of the questions; the same one gives the same playbook.
+        kernels: parts of the architecture that get questions of their own.
+    """
+    about = f" and on {', '.join(kernels)}" if kernels else ""
     return {
-        "name": f"{short_name(model_id)}-generated",
-        "description": f"{count} questions of the catalogue",
-        "model": {"hf_repo": model_id},
-        "scenarios": [_scenario(index) for index in range(count)],
+        "name": f"{short_name(model['hf_repo'])}-generated",
+        "description": f"{count} questions of every family{about}, seed {seed}",
+        "model": dict(model),
+        "scenarios": [_scenario(made) for made in questions(count, seed=seed, kernels=kernels)],
     }
 
 
@@ -82,12 +92,16 @@ def playbook_text(fields: Mapping[str, Any]) -> str:
     return HEADER + body
 
 
-def _scenario(index: int) -> dict[str, Any]:
-    question = question_at(index)
-    oracle = {"type": question.oracle.type, "config": dict(question.oracle.config)}
+def _scenario(question: Question) -> dict[str, Any]:
+    made = question.generated
+    oracle: dict[str, Any] = {"type": made.oracle.type}
+    if made.oracle.config:
+        oracle["config"] = dict(made.oracle.config)
+    history = [{"role": turn.role, "content": turn.content} for turn in made.history]
     return {
         "name": question.name,
-        "prompt": question.question,
-        "completion": question.stem,
-        "oracles": [oracle if oracle["config"] else {"type": question.oracle.type}],
+        "prompt": made.question,
+        "completion": made.stem,
+        **({"history": history} if history else {}),
+        "oracles": [oracle],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.playbook.tiers import TIERS
 from pytest_aprqa.words import Category
 
@@ -18,7 +19,12 @@ CHARACTERS_A_TOKEN = 4
 def engine_tokens(plan: Plan) -> int:
     """Estimate the tokens engines read and write for the scenarios of a plan, at most."""
     asked = [check.scenario for check in plan.checks if check.scenario]
-    return sum(s.max_tokens + len(s.prompt) // CHARACTERS_A_TOKEN for s in asked)
+    generated = sum(
+        check.params["count"] * 2 * check.params["max_tokens"]
+        for check in plan.checks
+        if check.kind is CheckKind.PROPERTY
+    )
+    return generated + sum(s.max_tokens + len(s.prompt) // CHARACTERS_A_TOKEN for s in asked)
 
 
 def describe(plan: Plan) -> str:

@@ -49,6 +49,7 @@ def _gates() -> tuple[Gate, ...]:
         ("F-QUAL-004", CheckKind.SCENARIO, Category.QUAL, "instruction", "a simple instruction or series is followed"),
         ("F-QUAL-005", CheckKind.SCENARIO, Category.QUAL, "unicode", "a question in another language or script is answered right"),
         ("F-QUAL-006", CheckKind.SCENARIO, Category.QUAL, "prompt", "a prompt of the playbook is answered as its oracles want"),
+        ("F-QUAL-007", CheckKind.PROPERTY, Category.QUAL, "property", "no generated question of a family is answered wrong"),
         ("F-PERF-001", CheckKind.PERFORMANCE, Category.PERF, "load-time", "the model loads within its bound"),
         ("F-PERF-002", CheckKind.PERFORMANCE, Category.PERF, "time-to-first-token", "the first token comes within its bound"),
         ("F-PERF-003", CheckKind.PERFORMANCE, Category.PERF, "decode-rate", "tokens come at the rate asked for"),

@@ -16,33 +16,6 @@ def _shape(value: Any) -> str:
     return "list" if isinstance(value, list | tuple) else "mapping"
 
 
-class PropertyTest(Section):
-    """A family of generated prompts."""
-
-    name: str
-    generator: str
-    oracle: str
-    count: Annotated[int, Field(ge=1), NoBoolean] = 100
-
-
-class PropertyRun(Section):
-    """The other shape of `property_tests`."""
-
-    enabled: Flag = False
-    cases: Annotated[int, Field(ge=1, le=10_000), NoBoolean] = 100
-    max_shrink_iters: Annotated[int, Field(ge=0), NoBoolean] = 1000
-
-
-PropertyTests = Annotated[
-    Annotated[tuple[PropertyTest, ...], Tag("list")] | Annotated[PropertyRun, Tag("mapping")],
-    Discriminator(_shape),
-    Inert(
-        "generators in prose are not run; the catalogue's generated scenarios are, "
-        "as many as test_matrix.scenario_count says"
-    ),
-]
-
-
 class FalsificationGate(Section):
     """A condition in prose."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.playbook.check import Check
+from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.planner import Planner
 from pytest_aprqa.playbook.tiers import TIERS, matrix_of, shortfall, tier_notices, tier_of
 from pytest_aprqa.words import Backend, Category, FailurePolicy, Format, Modality, Tier
@@ -59,7 +59,11 @@ class Plan:
     @property
     def scenarios(self) -> tuple[Check, ...]:
         """The checks that ask an ordinary question, edge cases left out."""
-        return tuple(check for check in self.checks if check.category is Category.QUAL)
+        return tuple(
+            check
+            for check in self.checks
+            if check.kind is CheckKind.SCENARIO and check.category is Category.QUAL
+        )
 
     @property
     def distinct_prompts(self) -> int:

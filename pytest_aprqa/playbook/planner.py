@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_aprqa.playbook.bounds import bounds_of
 from pytest_aprqa.playbook.check import Check, CheckKind, Scenario
+from pytest_aprqa.playbook.errors import Notice
+from pytest_aprqa.playbook.families import FAMILIES, KERNELS
 from pytest_aprqa.playbook.gate_ids import gate
 from pytest_aprqa.playbook.prompts import EDGE_KINDS, PAST_CONTEXT, edge_scenario
 from pytest_aprqa.playbook.questions import Questions
@@ -15,7 +17,6 @@ from pytest_aprqa.playbook.tiers import TIERS, Matrix
 from pytest_aprqa.words import Backend, Category, Cell, Format, Gateway, Tier
 
 if TYPE_CHECKING:
-    from pytest_aprqa.playbook.errors import Notice
     from pytest_aprqa.playbook.load import LoadedPlaybook
 
 REFERENCE = Format.SAFETENSORS
@@ -62,7 +63,7 @@ class Planner:
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what the plan leaves unused, once its checks are made."""
-        return tuple(self._questions.notices())
+        return (*self._questions.notices(), *self._without_family())
 
     def _all(self) -> Iterator[Check]:
         for format_ in self._matrix.formats:
@@ -89,6 +90,7 @@ class Planner:
         yield self._gateway(Gateway.G2, cell, needs=LOADED[:2])
         yield self._gateway(Gateway.G4, cell, needs=LOADED)
         yield from self._scenarios(cell)
+        yield from self._properties(cell)
         yield from self._performance(cell)
         yield from self._stability(cell)
         yield from self._edges(cell)
@@ -114,6 +116,43 @@ class Planner:
                     timeout=self._timeout,
                     line=line,
                     tiers=self._reach.of(here, Category.QUAL, index),
+                )
+
+    def _properties(self, cell: Cell) -> Iterator[Check]:
+        from pytest_aprqa.playbook.property_tests import max_shrinks, tests_of
+
+        section = self._playbook.property_tests
+        here = Cell(cell.format, cell.backend, self._matrix.modalities[0])
+        for number, test in enumerate(tests_of(section), start=1):
+            if test.family is None:
+                continue
+            yield self._check(
+                CheckKind.PROPERTY,
+                "property",
+                here,
+                f"property-{number:02d}-{test.family}[{here}]",
+                needs=SOUND,
+                field="property_tests",
+                params={
+                    "family": test.family,
+                    "count": test.count,
+                    "max_shrinks": max_shrinks(section),
+                    "seed": self._playbook.test_matrix.seed,
+                    "max_tokens": self._playbook.test_matrix.max_tokens,
+                },
+            )
+
+    def _without_family(self) -> Iterator[Notice]:
+        from pytest_aprqa.playbook.property_tests import tests_of
+
+        for place, test in enumerate(tests_of(self._playbook.property_tests)):
+            if test.family is None:
+                field = f"property_tests[{place}].generator"
+                yield Notice(
+                    field,
+                    f"there is no family {test.generator!r}, so it is not run; there are "
+                    f"{', '.join(FAMILIES)}, and {', '.join(f'kernel-{k}' for k in KERNELS)}",
+                    self._loaded.line_of(field),
                 )
 
     def _performance(self, cell: Cell) -> Iterator[Check]:

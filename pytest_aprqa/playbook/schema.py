@@ -14,7 +14,6 @@ from pytest_aprqa.playbook.inert import (
     FalsificationGates,
     KernelProfile,
     OllamaParity,
-    PropertyTests,
     StateMachine,
     TracePayload,
 )
@@ -22,6 +21,7 @@ from pytest_aprqa.playbook.matrix import Prompt, Scenario, TestMatrix
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.playbook.oracles import Oracle
 from pytest_aprqa.playbook.profile import ProfileCi
+from pytest_aprqa.playbook.property_tests import PropertyTests
 from pytest_aprqa.playbook.tier_names import TIER_NAMES
 from pytest_aprqa.words import FailurePolicy
 
@@ -124,7 +124,9 @@ class Playbook(Section):
     differential_tests: DifferentialTests | None = Field(
         default=None, description="Comparisons of formats"
     )
-    property_tests: PropertyTests = Field(default=(), description="Generated prompts")
+    property_tests: PropertyTests = Field(
+        default=(), description="Families of generated questions, none of which may fail"
+    )
     falsification_gates: FalsificationGates = Field(default=(), description="Conditions in prose")
     state_machine: Annotated[
         StateMachine | None, Inert("states are not modelled; a run always loads, asks and unloads")

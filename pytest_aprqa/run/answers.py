@@ -44,7 +44,7 @@ class Answers:
         if key not in self._known and check.cell.modality is not Modality.SERVE:
             self._ask_neighbours(check)
         if key not in self._known:
-            self._known[key] = self._ask_one(check)
+            self._known[key] = self.ask(check)
         return self._known[key]
 
     def direct(self, check: Check) -> Generation:
@@ -123,7 +123,8 @@ class Answers:
             assert check.scenario is not None
             self._known[check.cell, check.scenario.name] = answer
 
-    def _ask_one(self, check: Check) -> Generation:
+    def ask(self, check: Check) -> Generation:
+        """Ask a scenario check's question by itself, now. Raises EngineError."""
         limit = self._laboratory.timeout(check)
         request = self.request(check)
         if check.cell.modality is Modality.SERVE:

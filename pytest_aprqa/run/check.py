@@ -15,6 +15,7 @@ from pytest_aprqa.run import (
     invariants,
     parity,
     performance,
+    property_tests,
     regression,
     scenario,
     stability,
@@ -33,6 +34,7 @@ Procedure = Callable[[Check, "Laboratory"], Observed]
 PROCEDURES: dict[CheckKind, Procedure] = {
     CheckKind.GATEWAY: gateways.run,
     CheckKind.SCENARIO: scenario.run,
+    CheckKind.PROPERTY: property_tests.run,
     CheckKind.PERFORMANCE: performance.run,
     CheckKind.STABILITY: stability.run,
     CheckKind.PARITY: parity.run,

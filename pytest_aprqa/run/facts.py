@@ -10,6 +10,7 @@ from typing import Any
 from pytest_aprqa.artifact.contents import read_config
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
+from pytest_aprqa.artifact.kernels import kernels_of
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_directory import look_at
 from pytest_aprqa.artifact.open import open_tensors
@@ -22,6 +23,7 @@ class ModelFacts:
 
     Attributes:
         parameters: elements of all tensors, a tied head once.
+        kernels: parts of the architecture, by the words of `kernels_of`.
     """
 
     architecture: str
@@ -32,6 +34,7 @@ class ModelFacts:
     num_kv_heads: int
     vocab_size: int
     intermediate_dim: int
+    kernels: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """Return the facts by the names of a playbook's `model` section."""
@@ -96,4 +99,5 @@ def model_facts(path: Path) -> ModelFacts:
         num_kv_heads=config.num_kv_heads,
         vocab_size=config.vocab_size,
         intermediate_dim=config.intermediate_size,
+        kernels=kernels_of(config),
     )

@@ -19,6 +19,8 @@ def test_generate_writes_a_playbook_that_plans(cli, tmp_path, form):
     assert len(loaded.playbook.scenarios) == 5
     plan = make_plan(loaded, no_gpu=True)
     assert {check.scenario.name for check in plan.scenarios} >= {"arithmetic-001", "fact-001"}
+    assert cli("generate", "org/Some-Model", "-c", 5, "-f", form).out == result.out
+    assert cli("generate", "org/Some-Model", "-c", 5, "-f", form, "--seed", 7).out != result.out
     if form == "json":
         assert len(json.loads(result.out)["scenarios"]) == 5
 

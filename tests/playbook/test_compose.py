@@ -10,7 +10,10 @@ from pytest_aprqa.playbook.load import load_playbook
 @pytest.mark.parametrize("count", [1, 12, 700])
 def test_a_generated_playbook_loads_and_every_question_has_a_working_oracle(tmp_path, count):
     path = tmp_path / "made.playbook.yaml"
-    path.write_text(playbook_text(generated("org/name", count)), encoding="utf-8")
+    path.write_text(
+        playbook_text(generated({"hf_repo": "org/name"}, count, kernels=["mqa", "rope"])),
+        encoding="utf-8",
+    )
     scenarios = load_playbook(path).playbook.scenarios
     assert len({scenario.name for scenario in scenarios}) == count
     for scenario in scenarios:

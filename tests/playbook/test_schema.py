@@ -286,8 +286,6 @@ def test_a_playbook_cannot_be_changed(load: Load) -> None:
 @pytest.mark.parametrize(
     ("extra", "field"),
     [
-        ("property_tests: [{name: a, generator: b, oracle: c}]", "property_tests"),
-        ("property_tests: {enabled: true, cases: 5}", "property_tests"),
         ("falsification_gates: [{id: F-1, condition: x > 1}]", "falsification_gates"),
         (
             "state_machine: {initial: a, states: {a: {transitions: [{event: e, target: a}]}}}",
@@ -320,7 +318,6 @@ def test_a_field_without_effect_is_named_to_the_user_with_its_line(
 @pytest.mark.parametrize(
     "extra",
     [
-        "property_tests: []",
         "trace_payload: {enabled: 'false'}",
         "differential_tests: {tensor_diff: {enabled: 'off'}}",
         "kernel_profile:",

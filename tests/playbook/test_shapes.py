@@ -133,7 +133,6 @@ def test_a_full_playbook_with_every_differential_section(write: Write) -> None:
         "differential_tests.inference_compare",
         "differential_tests.fingerprint",
         "differential_tests.validate_stats",
-        "property_tests",
         "trace_payload",
         "oracles[1]",
         "metadata.tier",
