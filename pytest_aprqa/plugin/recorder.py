@@ -37,6 +37,11 @@ class Recorder:
         self._books: dict[str, Book] = {}
         self._has_failed = False
 
+    @property
+    def books(self) -> tuple[Book, ...]:
+        """The playbooks of the session."""
+        return tuple(self._books.values())
+
     def expect(self, nodeids: Iterable[str]) -> None:
         """Note which checks were selected; each is "not run" until its report comes."""
         for nodeid in nodeids:
@@ -158,6 +163,10 @@ def ensure_recorder(config: pytest.Config) -> Recorder | None:
     if recorder is None:
         recorder = Recorder(config)
         config.pluginmanager.register(recorder, NAME)
+        from pytest_aprqa.plugin import github
+
+        if github.is_here():
+            config.pluginmanager.register(github.GitHub(), "aprqa-github")
         end_like_ctrl_c()
         if config.pluginmanager.hasplugin("html"):
             config.pluginmanager.register(HtmlRows(), "aprqa-html")

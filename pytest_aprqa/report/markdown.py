@@ -30,6 +30,16 @@ def render_markdown(run: Run) -> str:
     return "\n".join(parts) + "\n"
 
 
+def render_summary(run: Run) -> str:
+    """Return the verdict of a run with its matrix, gateways and failures, one line each."""
+    failed = [item for item in items(run) if item.failed]
+    parts = [*_verdict(run), *_matrix(run), *_gateways(run)]
+    if failed:
+        heads = ["failed check", "outcome", "reason"]
+        parts += _table(heads, ([escaped(i.name), i.outcome, escaped(i.reason)] for i in failed))
+    return "\n".join(parts) + "\n"
+
+
 def escaped(text: str) -> str:
     """Return text on one line that Markdown shows as it is."""
     return _MARKUP.sub(r"\\\1", one_line(text))
