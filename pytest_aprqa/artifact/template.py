@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.template_sandbox import TemplateSandbox
 
 TEMPLATE_FILE = "chat_template.jinja"
 
@@ -40,7 +39,10 @@ def render(
     eos_token: str = "",
     add_generation_prompt: bool = True,
 ) -> str:
-    """Render a conversation, with the helpers transformers gives templates, in a sandbox.
+    """Render a conversation, with the helpers transformers gives templates.
+
+    Jinja's sandbox keeps the template from Python; a process of its own with bounds on time and
+    memory keeps it from this one.
 
     Args:
         template: Jinja source.
@@ -51,44 +53,27 @@ def render(
 
     Raises:
         TemplateRefusedError: the template does not take such a conversation, in its own words.
-        ArtifactError: MALFORMED (G0-TEMPLATE) when it cannot be parsed or fails.
+        ArtifactError: MALFORMED (G0-TEMPLATE) when it cannot be parsed, fails, or goes past the
+            bounds.
     """
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    values = {
+        "messages": list(messages),
+        "tools": None,
+        "documents": None,
+        "bos_token": bos_token,
+        "eos_token": eos_token,
+        "add_generation_prompt": add_generation_prompt,
+    }
+    with TemplateSandbox() as sandbox:
+        answer = sandbox.answer(template, values)
+    if "text" in answer:
+        return str(answer["text"])
+    if "refused" in answer:
+        raise TemplateRefusedError(answer["refused"])
+    place = f" (line {answer['line']})" if answer.get("line") else ""
+    raise ArtifactError(
+        ArtifactFault.MALFORMED,
+        f"chat template cannot be rendered{place}: {answer['error']}",
+        rule="G0-TEMPLATE",
+        where=TEMPLATE_FILE,
     )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    try:
-        return environment.from_string(template).render(
-            messages=list(messages),
-            tools=None,
-            documents=None,
-            bos_token=bos_token,
-            eos_token=eos_token,
-            add_generation_prompt=add_generation_prompt,
-        )
-    except TemplateRefusedError:
-        raise
-    except (
-        Exception
-    ) as error:  # a template is a program of the model's: what it raises is its fault
-        line = getattr(error, "lineno", None)
-        place = f" (line {line})" if line else ""
-        raise ArtifactError(
-            ArtifactFault.MALFORMED,
-            f"chat template cannot be rendered{place}: {error}",
-            rule="G0-TEMPLATE",
-            where=TEMPLATE_FILE,
-        ) from error
-
-
-def _to_json(value: object, ensure_ascii: bool = False, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
-
-
-def _refuse(message: str) -> NoReturn:
-    raise TemplateRefusedError(message)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.template import TemplateRefusedError, read_template, render
+from pytest_aprqa.artifact.template_sandbox import TemplateSandbox
 
 QUESTION = [{"role": "user", "content": "Hi <b>"}]
 
@@ -66,3 +68,41 @@ def test_of_named_templates_the_default_is_taken(tmp_path: Path) -> None:
     named = [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]
     assert read_template(tmp_path, {"chat_template": named}) == "d"
     assert read_template(tmp_path, json.loads("{}")) is None
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 10 ** (10 ** 10) }}",
+        "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
+    ],
+)
+def test_a_template_without_end_is_ended(template: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(ArtifactError, match=r"takes too long|recursion") as caught:
+        render(template, QUESTION)
+    assert caught.value.rule == "G0-TEMPLATE"
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a' * 10 ** 10 }}",
+        "{{ 'a'.center(10 ** 10) }}",
+        "{{ '%10000000000d' % 1 }}",
+        "{% set n = namespace(x='a') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% for i in range(9999) %}{{ 'a' * 9999 }}{% endfor %}",
+    ],
+)
+def test_a_template_that_wants_all_memory_is_refused_it(template: str) -> None:
+    with pytest.raises(ArtifactError, match=r"memory|characters") as caught:
+        render(template, QUESTION)
+    assert caught.value.rule == "G0-TEMPLATE"
+
+
+def test_a_sandbox_renders_on_after_a_template_has_ended_its_process() -> None:
+    with TemplateSandbox() as sandbox:
+        assert "too long" in sandbox.answer("{{ 9 ** (9 ** 9) }}", {})["error"]
+        assert sandbox.answer("{{ 1 + 1 }}", {}) == {"text": "2"}
