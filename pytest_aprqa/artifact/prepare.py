@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 from filelock import FileLock
@@ -67,6 +68,7 @@ class Workshop:
         self._model_cache = model_cache
         self._offline = offline
         self._located: Located | None = None
+        self._lock = threading.RLock()
         self._artifacts: dict[tuple[Format, str | None], Artifact] = {}
 
     @property
@@ -103,7 +105,7 @@ class Workshop:
         return tuple(self._artifacts.values())
 
     def artifact(self, form: Format, quantization: str | None = None) -> Artifact:
-        """Return the artifact of a format, converting when need be.
+        """Return the artifact of a format, converting when need be; threads may ask at once.
 
         Args:
             form: of the artifact.
@@ -116,9 +118,10 @@ class Workshop:
                 `convert`.
         """
         key = (form, quantization)
-        if key not in self._artifacts:
-            self._artifacts[key] = self._obtain(form, quantization)
-        return self._artifacts[key]
+        with self._lock:
+            if key not in self._artifacts:
+                self._artifacts[key] = self._obtain(form, quantization)
+            return self._artifacts[key]
 
     def _obtain(self, form: Format, quantization: str | None) -> Artifact:
         found = self.located.found.get(form)

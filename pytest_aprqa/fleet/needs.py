@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_aprqa.artifact.locate import Located
 from pytest_aprqa.artifact.model import ArtifactError
 from pytest_aprqa.playbook.model_spec import ModelSpec
+from pytest_aprqa.run.engines import memory_needed
 from pytest_aprqa.run.laboratory import REFERENCE, workshop_of
 from pytest_aprqa.run.planning import PlannedPlaybook
 from pytest_aprqa.run.settings import Settings
@@ -18,12 +19,6 @@ from pytest_aprqa.words import Backend, Cell, SizeCategory
 GIB = 1 << 30
 THREADS = 4
 """Compute threads of a shard's engines unless the user says otherwise."""
-
-RUNTIME = GIB
-"""Bytes an engine takes before it has weights: torch and transformers alone take 0.7 GiB."""
-
-HEADROOM = 1.25
-"""Bytes in use per byte of weights: keys and values, activations, the file's cached pages."""
 
 BYTES_PER_PARAMETER = 2
 """The reference is run in bf16, and every other format has fewer bits."""
@@ -84,7 +79,7 @@ def needs_of(
     return Needs(
         cpus=settings.threads or max(1, min(THREADS, most_cpus)),
         gpus=1 if group.backend is Backend.GPU else 0,
-        memory=int(engines * (weights * HEADROOM + RUNTIME)),
+        memory=engines * memory_needed(weights),
     )
 
 

@@ -142,6 +142,7 @@ def settings_of(config: pytest.Config) -> Any:
         return Path(base, Path(ini).expanduser()) if ini else None
 
     given_path = config.getoption("aprqa_model_path")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return Settings(
         certifications=path("certifications") or config.rootpath / "certifications",
         tier=_choice(Tier, "tier", value("tier")),
@@ -157,7 +158,8 @@ def settings_of(config: pytest.Config) -> Any:
         offline=bool(value("offline")),
         result_cache=not (value("no_result_cache") or os.environ.get(NO_RESULT_CACHE)),
         resume=bool(config.getoption("aprqa_resume")),
-        threads=_number(int, "threads", value("threads")) or _share_of_cores(),
+        threads=_number(int, "threads", value("threads")) or _share_of_cores(workers),
+        workers=workers,
         timeout=_number(float, "check-timeout", value("check_timeout")),
         engine_memory=_number(float, "engine-memory", value("engine_memory")),
         early_stop=not value("no_early_stop"),
@@ -165,14 +167,13 @@ def settings_of(config: pytest.Config) -> Any:
     )
 
 
-def _share_of_cores() -> int | None:
+def _share_of_cores(workers: int) -> int | None:
     """Return the cores a worker of several may use, so that their engines do not starve each other.
 
     None in a session without workers: an engine takes every core.
     """
     from pytest_aprqa.engine.open import usable_cores
 
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return None if workers == 1 else max(1, usable_cores() // workers)
 
 

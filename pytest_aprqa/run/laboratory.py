@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +18,10 @@ from pytest_aprqa.engine.remote import RemoteEngine
 from pytest_aprqa.observation import LoadReport
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.plan import Plan
+from pytest_aprqa.run.ahead import Ahead
 from pytest_aprqa.run.answers import Answers
 from pytest_aprqa.run.early_stop import EarlyStop
+from pytest_aprqa.run.engines import WarmEngines
 from pytest_aprqa.run.observed import BlockedError
 from pytest_aprqa.run.planning import EARLIER_EVIDENCE, EVIDENCE, JOURNAL
 from pytest_aprqa.run.results import Results
@@ -35,7 +36,6 @@ from pytest_aprqa.words import Backend, Cell, Format, Gateway, Outcome
 T = TypeVar("T")
 
 REFERENCE = Format.SAFETENSORS
-ENGINES_KEPT = 3
 GIB = 1024**3
 API_KEY_VARIABLE = "APRQA_API_KEY"
 LOAD_TIMEOUT_FACTOR = 5
@@ -45,8 +45,8 @@ LOAD_TIMEOUT_FACTOR = 5
 class Laboratory:
     """Everything the checks of one playbook share within a process.
 
-    Artifacts are prepared and engines started when first asked for. At most `ENGINES_KEPT`
-    engines stay loaded; the one unused for longest goes first.
+    Artifacts are prepared and engines started when first asked for; while an engine answers, the
+    other artifacts are prepared.
     """
 
     def __init__(
@@ -79,7 +79,8 @@ class Laboratory:
         self.results = Results(self)
         self.early_stop = EarlyStop(plan.tier, enabled=settings.early_stop)
         self.early_stop.recall(plan.checks, self.kept.records)
-        self._engines: OrderedDict[tuple[Format, Backend], Engine] = OrderedDict()
+        self._engines = WarmEngines(settings.workers)
+        self._ahead = Ahead(self.workshop, plan.formats)
         self._gateways = dict(self.kept.records)
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
@@ -105,21 +106,25 @@ class Laboratory:
         """Return the engine of a cell, started at its first use."""
         assert cell.format is not None
         key = (cell.format, cell.backend or Backend.CPU)
+        artifact = self.artifact(key[0])
+        self._ahead.start()
+        weights = sum(path.stat().st_size for path in artifact.files if path.exists())
+        return self._engines.get(key, weights, lambda: self._open(artifact, key[1]))
+
+    def _open(self, artifact: Artifact, backend: Backend) -> Engine:
         gibibytes = self.settings.engine_memory
-        if key not in self._engines:
-            while len(self._engines) >= ENGINES_KEPT:
-                _, oldest = self._engines.popitem(last=False)
-                oldest.close()
-            self._engines[key] = open_engine(
-                self.artifact(key[0]),
-                key[1],
-                log_dir=self._logs.path,
-                threads=self.settings.threads,
-                apr_binary=self.settings.apr_binary,
-                memory=None if gibibytes is None else int(gibibytes * GIB),
-            )
-        self._engines.move_to_end(key)
-        return self._engines[key]
+        return open_engine(
+            artifact,
+            backend,
+            log_dir=self._logs.path,
+            threads=self.settings.threads,
+            apr_binary=self.settings.apr_binary,
+            memory=None if gibibytes is None else int(gibibytes * GIB),
+        )
+
+    def quiet(self) -> None:
+        """Return when nothing of ours but the engine asked uses the machine."""
+        self._ahead.wait()
 
     def change(self) -> ArtifactError | None:
         """Return what became of a file since it was looked at, or None when all are as they were.
@@ -238,9 +243,8 @@ class Laboratory:
 
     def close(self) -> None:
         """End every engine and remove what they left behind."""
-        for engine in self._engines.values():
-            engine.close()
-        self._engines.clear()
+        self._ahead.stop()
+        self._engines.close()
         self._logs.close()
 
 

@@ -26,6 +26,7 @@ PERCENTILES = {"latency-p50": 0.50, "latency-p99": 0.99}
 def run(check: Check, laboratory: Laboratory) -> Observed:
     """Take one measurement and hold it against the playbook's bound, if it sets one."""
     loaded = laboratory.load(check)
+    laboratory.quiet()
     measurement = _measure(check, laboratory)
     return Observed(
         judgement=_judge(check, measurement),

@@ -25,6 +25,7 @@ class Settings:
         offline: do not ask the hub or a package index for the model.
         resume: go on with the run whose journal lies there.
         threads: compute threads per engine; None lets the engine use every core.
+        workers: how many processes share the machine for this session.
         timeout: seconds per check, instead of the playbook's.
         engine_memory: most GiB an engine may allocate; None for all the machine has.
         early_stop: leave out the questions of a cell whose verdict is certain, at the tiers that
@@ -45,6 +46,7 @@ class Settings:
     offline: bool = False
     resume: bool = False
     threads: int | None = None
+    workers: int = 1
     timeout: float | None = None
     engine_memory: float | None = None
     early_stop: bool = True
