@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LANE = 100
 """Questions of the catalogue between the first ones of two lanes."""
 
+CODE_TOKENS = 64
+"""Most tokens of code, unless the playbook says: half of them often hold no whole statement."""
+
 
 class Asked(NamedTuple):
     """A scenario in its place.
@@ -91,10 +94,14 @@ class Questions:
             name=question.name,
             prompt=question.stem if modality is Modality.RUN else question.question,
             oracles=self._judges.of_known(question.oracle),
-            max_tokens=self._matrix.max_tokens,
+            max_tokens=self._tokens_for(question.kind),
             seed=self._matrix.seed,
         )
         return Asked(scenario, question.kind, self._line)
+
+    def _tokens_for(self, kind: str) -> int:
+        stated = "max_tokens" in self._matrix.model_fields_set
+        return self._matrix.max_tokens if stated or kind != "code" else CODE_TOKENS
 
     def _from_playbook(self, named: NamedPrompt, modality: Modality) -> Asked:
         entry = named.entry

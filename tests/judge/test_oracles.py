@@ -405,3 +405,31 @@ def test_what_a_package_brings_must_be_an_oracle(entry_point: Any) -> None:
     entry_point("odd", "json:loads")
     with pytest.raises(OracleError, match="not a subclass of Oracle"):
         validate_config("regex", {"pattern": "x"})
+
+
+BUBBLE = "Complete this Python code:\n\ndef bubble_sort(items):"
+
+
+@pytest.mark.parametrize(
+    ("answer", "ruling"),
+    [
+        pytest.param("def bubble_sort(items):\n    for i in range(len(items)", NOT_APPLICABLE, id="a header"),
+        pytest.param('def bubble_sort(items):\n    """\n    Sorts a list', NOT_APPLICABLE, id="a text"),
+        pytest.param("def bubble_sort(items):\n    n = len(items)\n    for i in ra", RIGHT, id="a statement more"),
+        pytest.param("Here it is:\n\ndef bubble_sort(items):\n    n = len(items)\n    for", RIGHT, id="after words"),
+        pytest.param("def bubble_sort(items): return sorted(", NOT_APPLICABLE, id="one line"),
+        pytest.param("def bubble_sort(items):\n    n = = len(items)\n    for i in ra", WRONG, id="broken before"),
+        pytest.param("Sure! I can help you with that. Bubble sort is", WRONG, id="talk"),
+        pytest.param("the the the the the", WRONG, id="words"),
+    ],
+)  # fmt: skip
+def test_code_that_was_cut_off_is_wrong_only_when_it_breaks_before_its_end(
+    answer: str, ruling: Ruling
+) -> None:
+    for prompt in (BUBBLE, "def bubble_sort(items):"):
+        assert ask("code_syntax", answer, prompt, finish=LENGTH).ruling is ruling
+
+
+def test_code_that_ended_by_itself_has_no_excuse() -> None:
+    answer = "def bubble_sort(items):\n    for i in range(len(items)"
+    assert ask("code_syntax", answer, BUBBLE).ruling is WRONG

@@ -17,7 +17,7 @@ def test_a_smoke_plan_is_told_in_full(load: Load) -> None:
         "sample: org/model, cpu, failure policy stop-on-p0",
         "tier smoke: about 1 to 2 minutes, passed from 700 points",
         "16 checks, 3 of them scenarios",
-        "3 distinct prompts, about 106 tokens",
+        "3 distinct prompts, about 138 tokens",
         "",
         "gateways 5  QUAL 3  PERF 4  STAB 4",
         "",

@@ -65,8 +65,9 @@ class CodeSyntax(Oracle):
 
     Python is parsed by Python, JSON by the JSON parser, any other language by tree-sitter when
     the package `tree-sitter-<language>` is installed; without a parser the oracle does not apply.
-    An answer that was cut off may end in an unfinished statement, never contain a broken one. When
-    the prompt is the beginning of the code, prompt and answer are parsed as one text.
+    An answer that was cut off may end in an unfinished statement, never contain a broken one; when
+    it ends before anything can be said, the oracle does not apply. When the prompt holds the
+    beginning of the code, that and the answer are parsed as one text.
     """
 
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("python",)
@@ -106,10 +107,7 @@ class CodeSyntax(Oracle):
             return [Source(language, "", block.body, cut_off and not block.closed)]
         if asked is None:
             return "the prompt does not ask for code in a language of this oracle"
-        readings = [Source(asked, "", case.answer, cut_off)]
-        if _STEMS.get(asked) and _STEMS[asked].search(prompt):
-            readings.insert(0, Source(asked, prompt, case.answer, cut_off))
-        return readings
+        return _readings(asked, prompt, case.answer, cut_off)
 
     def _asked_language(self, prompt: str) -> str | None:
         """Return the language of this oracle the prompt begins in or names."""
@@ -126,7 +124,25 @@ class CodeSyntax(Oracle):
         return self.languages[0] if len(self.languages) == 1 and _TALK.search(prompt) else None
 
 
-_PREFERENCE = (Syntax.VALID, Syntax.INVALID, Syntax.UNKNOWN)
+_PREFERENCE = (Syntax.VALID, Syntax.UNKNOWN, Syntax.INVALID)
+"""One reading that may be right is enough: all but one are guesses at what the model meant."""
+
+
+def _readings(language: str, prompt: str, answer: str, cut_off: bool) -> list[Source]:
+    """Return what the code of an answer without fences can be.
+
+    It goes on where the prompt's code ends, or stands there whole, or after some words about it.
+    """
+    whole = Source(language, "", answer, cut_off)
+    stem = _STEMS.get(language)
+    begun = stem.search(prompt) if stem else None
+    if stem is None or begun is None:
+        return [whole]
+    readings = [Source(language, prompt[begun.start() :].lstrip("\n"), answer, cut_off), whole]
+    told = stem.search(answer)
+    if told and answer[: told.start()].strip():
+        readings.append(Source(language, "", answer[told.start() :], cut_off))
+    return readings
 
 
 def _usual_name(language: str) -> str:

@@ -22,11 +22,13 @@ def parse(source: Source) -> Verdict:
     if not source.cut_off:
         return Verdict(Syntax.INVALID, f"line {error.lineno}: {error.msg}")
     whole_lines = text.rpartition("\n")[0] + "\n"  # the cut may be in the middle of a token
-    for kept in (text, whole_lines):
+    for kept in (text, whole_lines) if whole_lines.strip() else (text,):
         error = _syntax_error(kept)
         if error is None or _is_incomplete(kept):
             return _with_substance(_longest_complete(kept), source)
     assert error is not None
+    if _is_at_the_end(error, text):
+        return Verdict(Syntax.UNKNOWN, "the answer was cut off where it stops to parse")
     return Verdict(Syntax.INVALID, f"line {error.lineno}: {error.msg}")
 
 
@@ -46,6 +48,14 @@ def _is_incomplete(text: str) -> bool:
     """Whether the only thing wrong is that the text ends too early."""
     error = _syntax_error(text, ast.PyCF_ONLY_AST | _ALLOW_INCOMPLETE_INPUT)
     return error is not None and error.msg == "incomplete input"
+
+
+def _is_at_the_end(error: SyntaxError, text: str) -> bool:
+    """Whether no more than one word follows the place where a text breaks."""
+    lines = text.splitlines()
+    if error.lineno is None or error.lineno < len(lines) or not lines:
+        return False
+    return len(lines[-1][max(0, (error.offset or 1) - 1) :].split()) <= 1
 
 
 def _longest_complete(text: str) -> str:
