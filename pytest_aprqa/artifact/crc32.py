@@ -1,11 +1,12 @@
 """CRC-32/IEEE of large data, several times as fast as byte tables give it.
 
 A CRC is a remainder in the polynomials over GF(2), where squaring only spreads the exponents. The
-polynomial of CRC-32 divides x^91601 + x^64522 + x^9425 + 1, and with that its eighth power: a byte
-may be removed when it is added, by exclusive or, to the bytes 27079, 82176 and 91601 behind it.
-Data of any length so becomes 91601 bytes with the same remainder, by three operations a byte that
-numpy does on whole blocks; zlib does the rest. The four exponents are the first of a polynomial
-with so few terms, which a search over the powers of x finds.
+polynomial of CRC-32 divides x^91601 + x^64522 + x^9425 + 1, and with that its 64th power: eight
+bytes may be removed when they are added, by exclusive or, to those 27079, 82176 and 91601 times
+eight bytes behind them. Data of any length so becomes 91601 words with the same remainder, by three
+operations that numpy does on whole blocks; zlib does the rest. The exponents are the first of a
+polynomial with so few terms, which a search over the powers of x finds. A smaller power would do,
+but its blocks are so short that threads get in each other's way.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
 
-_SPAN = 91601
-_NEAR, _FAR = _SPAN - 64522, _SPAN - 9425
-_HISTORY_BLOCKS = 16
-_WORTH_FOLDING = 1 << 20
-_PART = 1 << 25
+_WORD = 8
+_SPAN, _NEAR, _FAR = 91601 * _WORD, (91601 - 64522) * _WORD, (91601 - 9425) * _WORD
+_HISTORY_BLOCKS = 4
+_WORTH_FOLDING = 4 * _SPAN
+_PART = 1 << 26
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 """The polynomial 1: as zlib has it, the highest power stands in the lowest bit."""

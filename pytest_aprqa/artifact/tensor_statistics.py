@@ -26,9 +26,9 @@ from pytest_aprqa.artifact.tensor_file import DType, TensorInfo
 
 Bytes = npt.NDArray[np.uint8]
 
-_CHUNK_ELEMENTS = 1 << 18
+_CHUNK_BYTES = 1 << 20
 _PIECE_ELEMENTS = 1 << 22
-"""Elements looked at together, so that they stay in the cache; and in one turn of a thread."""
+"""Bytes looked at together, so that they stay in the cache; and elements in one turn of a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Piece:
         """Yield data and number of elements of one chunk after the other."""
         header = APR_Q8_HEADER if self.info.dtype is DType.APR_Q8 else 0
         total = prod(self.info.shape)
-        step = max(1, _CHUNK_ELEMENTS // self.unit_elements)
+        step = max(1, _most_elements(self.info.dtype) // self.unit_elements)
         for first in range(self.first, self.last, step):
             last = min(first + step, self.last)
             elements = min(last * self.unit_elements, total) - first * self.unit_elements
@@ -133,6 +133,11 @@ class Piece:
         return to_float32(data, self.info.dtype, shape).reshape(-1)
 
 
+def _most_elements(dtype: DType) -> int:
+    """Return how many elements are looked at together; quantised ones become float32."""
+    return _CHUNK_BYTES // PLAIN_BYTES.get(dtype, 4)
+
+
 def pieces_of(info: TensorInfo) -> list[Piece]:
     """Cut a tensor into pieces that threads can take turns at; none when it is empty."""
     total = prod(info.shape)
@@ -142,7 +147,7 @@ def pieces_of(info: TensorInfo) -> list[Piece]:
     row = info.shape[-1] if len(info.shape) > 1 else 0
     cuts_blocks = bool(row % block.elements)
     filled_up = cuts_blocks and len(info.shape) == 2 and is_ggml_block(info.dtype)
-    if row > _CHUNK_ELEMENTS and not filled_up:
+    if row > _most_elements(info.dtype) and not filled_up:
         row = 0
     if not row:
         elements, size = block.elements, block.nbytes
