@@ -1,4 +1,4 @@
-"""docs/cli.md, made from the commands themselves."""
+"""The files that are made from the code, and docs/cli.md, made from the commands themselves."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import typer
 
 from pytest_aprqa.cli.exits import MEANINGS, Exit
-from pytest_aprqa.cli.show import document, say
+from pytest_aprqa.cli.show import say
 from pytest_aprqa.words import Format
 
-PAGE = Path("docs/cli.md")
 HEAD = """\
 # The command line
 
@@ -35,25 +34,38 @@ def register(app: typer.Typer) -> None:
 
     @app.command(hidden=True)
     def docs(
-        output: Annotated[Path, typer.Option("--output", "-o", help="The page")] = PAGE,
+        root: Annotated[Path, typer.Argument(help="The checkout")] = Path(),
         check: Annotated[
-            bool, typer.Option("--check", help="Write nothing; fail when it would change")
+            bool, typer.Option("--check", help="Write nothing; fail when a file would change")
         ] = False,
-        show: Annotated[bool, typer.Option("--print", help="Print the page")] = False,
     ) -> None:
-        """Write the page of the command line's documentation."""
+        """Write the pages and schemas that are made from the code."""
         from pytest_aprqa.verdict.run_file import replace_content
 
-        text = page(app)
-        if show:
-            document(text)
-        elif check:
-            current = output.is_file() and output.read_text("utf-8") == text
-            say(f"{output} {'is' if current else 'is not'} what the commands say")
-            raise typer.Exit(Exit.OK if current else Exit.FAILED)
-        else:
-            replace_content(output, text.encode("utf-8"))
-            say(str(output))
+        stale = False
+        for name, text in made_from_code(app).items():
+            path = root / name
+            current = path.is_file() and path.read_text("utf-8") == text
+            stale |= not current
+            if not check and not current:
+                replace_content(path, text.encode("utf-8"))
+            state = "is" if current else "is not" if check else "is now"
+            say(f"{path} {state} what the code says")
+        raise typer.Exit(Exit.FAILED if check and stale else Exit.OK)
+
+
+def made_from_code(app: typer.Typer) -> dict[str, str]:
+    """Return the content of every file of the repository that is made from the code, by path."""
+    from pytest_aprqa.cli.playbook_page import playbook_page
+    from pytest_aprqa.playbook.json_schema import schema_text
+    from pytest_aprqa.verdict.json_schema import evidence_schema_text
+
+    return {
+        "docs/cli.md": page(app),
+        "docs/playbooks.md": playbook_page(),
+        "playbooks/playbook.schema.yaml": schema_text(),
+        "playbooks/evidence.schema.json": evidence_schema_text(),
+    }
 
 
 def page(app: typer.Typer) -> str:

@@ -69,9 +69,29 @@ class ModelSpec(BaseModel):
     ] = Field(default=None, description="Computed when absent or `auto`")
     family: str | None = Field(default=None, description="Family in the registry")
     size_variant: str | None = Field(default=None, description="Size within the family")
-    expected_hidden_dim: int | None = Field(default=None, gt=0)
-    expected_num_layers: int | None = Field(default=None, gt=0)
-    expected_num_heads: int | None = Field(default=None, gt=0)
-    expected_num_kv_heads: int | None = Field(default=None, gt=0)
-    expected_vocab_size: int | None = Field(default=None, gt=0)
-    expected_intermediate_dim: int | None = Field(default=None, gt=0)
+    expected_hidden_dim: int | None = Field(
+        default=None,
+        gt=0,
+        description="Width of the residual stream, held against the configuration by G0",
+    )
+    expected_num_layers: int | None = Field(
+        default=None, gt=0, description="Blocks, held against the configuration by G0"
+    )
+    expected_num_heads: int | None = Field(
+        default=None,
+        gt=0,
+        description="Heads that ask in attention, held against the configuration by G0",
+    )
+    expected_num_kv_heads: int | None = Field(
+        default=None,
+        gt=0,
+        description="Heads of keys and values, held against the configuration by G0",
+    )
+    expected_vocab_size: int | None = Field(
+        default=None,
+        gt=0,
+        description="Rows of the embedding, held against the configuration by G0",
+    )
+    expected_intermediate_dim: int | None = Field(
+        default=None, gt=0, description="Width inside the MLP, held against the configuration by G0"
+    )

@@ -1,19 +1,40 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from pytest_aprqa.cli.app import app
-from pytest_aprqa.cli.documentation import page
+from pytest_aprqa.cli.documentation import made_from_code
 from pytest_aprqa.cli.exits import MEANINGS, Exit
 
 
-def test_the_page_of_the_documentation_is_what_the_commands_say(checkout_root):
-    stored = (checkout_root / "docs" / "cli.md").read_text("utf-8")
-    assert stored == page(app), "write it anew with `apr-qa docs`"
+@pytest.mark.parametrize("name", made_from_code(app))
+def test_a_file_made_from_the_code_is_what_the_code_says(checkout_root, name):
+    stored = (checkout_root / name).read_text("utf-8")
+    assert stored == made_from_code(app)[name], "write it anew with `apr-qa docs`"
+
+
+def test_docs_writes_what_check_finds_stale(cli, tmp_path):
+    assert cli("docs", "--check").code == 1
+    assert cli("docs").code == 0
+    assert cli("docs", "--check").code == 0
+    (tmp_path / "docs" / "playbooks.md").write_text("old")
+    stale = cli("docs", "--check")
+    assert (stale.code, "docs/playbooks.md is not what the code says" in stale.out) == (1, True)
+
+
+def test_evidence_of_a_run_fits_the_published_schema(certified, checkout_root):
+    schema = json.loads((checkout_root / "playbooks" / "evidence.schema.json").read_text())
+    run = json.loads(certified.evidence.read_text())
+    validator = Draft202012Validator(schema)
+    assert list(validator.iter_errors(run)) == []
+    run["certificate"]["status"] = "SPLENDID"
+    assert list(validator.iter_errors(run))
 
 
 def test_every_exit_code_has_a_meaning_and_is_in_the_help(process):
