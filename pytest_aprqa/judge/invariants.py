@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_aprqa.judge.budget import Budget
 from pytest_aprqa.judge.divergence import first_difference
@@ -30,7 +31,10 @@ __all__ = [
     "judge_tokenizer",
     "same_tensor",
     "step_of",
+    "with_first_difference",
 ]
+
+_LAYER = re.compile(r"\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,35 @@ def judge_tensors(comparisons: Iterable[TensorComparison]) -> Judgement:
         compared,
         metrics={"relative_error_max": worst.relative_error, "cosine_min": worst.worst_row_cosine},
     )
+
+
+def with_first_difference(
+    judgement: Judgement, comparisons: Iterable[TensorComparison]
+) -> Judgement:
+    """Return a failed judgement of I-1 with where on the way through the model it may come from.
+
+    Args:
+        judgement: as `judge_logits` gave it; a pass is returned as it is.
+        comparisons: of the tensors, in the order in which the model computes with them. Not
+            touched for a pass.
+    """
+    if not judgement.outcome.fails:
+        return judgement
+    tensors = list(comparisons)
+    faults = [comparison for comparison in tensors if comparison.fault]
+    if faults:
+        layer = _LAYER.search(faults[0].name)
+        where = f"in layer {layer[1]}" if layer else "outside the layers"
+        place = (
+            f"{len(faults)} of {len(tensors)} tensors differ from the reference, the first of them "
+            f"{where}: {faults[0].fault}."
+        )
+    else:
+        place = (
+            f"All {len(tensors)} tensors are the reference's up to rounding: the cause is the "
+            "rounding itself, the configuration or the engine."
+        )
+    return replace(judgement, reason=f"{judgement.reason} {place}")
 
 
 def judge_tokenizer(

@@ -32,6 +32,7 @@ from pytest_aprqa.judge.invariants import (
     judge_tokenizer,
     same_tensor,
     step_of,
+    with_first_difference,
 )
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.playbook.check import Check, Message
@@ -91,11 +92,13 @@ def _reference(laboratory: Laboratory) -> Artifact:
 
 
 def _logits(check: Check, laboratory: Laboratory) -> Judgement:
-    """I-1: score the same text on both engines."""
+    """I-1: score the same text on both engines, and name what differs when they disagree."""
     pair = pair_of(check, laboratory)
     count = min(check.params.get("tokens", FIDELITY_TOKENS), pair.context_length)
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
-    return judge_logits(*pair.score([tokens[:count]]))
+    judgement = judge_logits(*pair.score([tokens[:count]]))
+    reference, artifact = _reference(laboratory), laboratory.artifact(format_of(check))
+    return with_first_difference(judgement, compare_artifacts(reference, artifact))
 
 
 def _names(check: Check, laboratory: Laboratory) -> Judgement:

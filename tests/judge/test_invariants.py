@@ -19,7 +19,10 @@ from pytest_aprqa.judge.invariants import (
     judge_names,
     judge_tensors,
     judge_tokenizer,
+    same_tensor,
+    with_first_difference,
 )
+from pytest_aprqa.judge.judgement import corroborated, falsified
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.words import Attribution, Outcome
 
@@ -35,6 +38,33 @@ def test_i1_holds_for_the_same_logits_and_fails_for_others(scores_of: ScoresOf) 
     budget = budget_for("float32", "F16")
     assert judge_logits([reference], [reference], budget).outcome is Outcome.CORROBORATED
     assert judge_logits([reference], [other], budget).outcome is Outcome.FALSIFIED
+
+
+FAILED = falsified("The logits differ.", Attribution.CONVERSION, {"tokens": 3})
+
+
+def test_a_failed_i1_names_the_first_tensor_that_differs_and_its_layer() -> None:
+    sound, other = np.ones((4, 4), np.float32), np.eye(4, dtype=np.float32)
+    tensors = [
+        compare_tensor(name, sound, sound if name == "embed" else other, 0.0)
+        for name in ("embed", "model.layers.3.q_proj.weight", "model.layers.4.q_proj.weight")
+    ]
+    judgement = with_first_difference(FAILED, tensors)
+    assert judgement.reason.startswith(
+        "The logits differ. 2 of 3 tensors differ from the reference"
+    )
+    assert "in layer 3: model.layers.3.q_proj.weight differs beyond rounding" in judgement.reason
+    assert (judgement.outcome, judgement.attribution) == (FAILED.outcome, FAILED.attribution)
+
+
+def test_a_failed_i1_with_sound_tensors_says_that_it_is_not_the_tensors() -> None:
+    judgement = with_first_difference(FAILED, [same_tensor("embed", (2, 2))])
+    assert "All 1 tensors are the reference's up to rounding" in judgement.reason
+
+
+def test_tensors_are_not_read_for_an_i1_that_holds() -> None:
+    sound = corroborated("They agree.", {"tokens": 3})
+    assert with_first_difference(sound, iter(())) is sound
 
 
 def test_i2_holds_for_names_that_map_one_to_one() -> None:
