@@ -15,7 +15,7 @@ from pytest_aprqa.cli.evidence_file import Source, evidence_files, evidence_path
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json
 from pytest_aprqa.cli.rescored import require_agreement, rescored
-from pytest_aprqa.cli.show import as_json, complain, document, lines, say
+from pytest_aprqa.cli.show import as_json, complain, deliver, document, lines, say
 
 
 class ReportFormat(StrEnum):
@@ -173,18 +173,12 @@ def export_evidence(
 ) -> None:
     """Export a run as one flat JSON document for other tools."""
     from pytest_aprqa.report.export import export_run
-    from pytest_aprqa.verdict.run_file import replace_content
 
     run = read_evidence(source)
     if model is not None and model.lower() != run.plan.model_id.lower():
         raise UserError(f"{source} is about {run.plan.model_id}, not about {model}")
     require_agreement(run, source)
-    text = dumps(export_run(run).model_dump(mode="json"), indent=1) + "\n"
-    if output is None:
-        document(text)
-    else:
-        replace_content(output, text.encode("utf-8"))
-        say(str(output))
+    deliver(dumps(export_run(run).model_dump(mode="json"), indent=1) + "\n", output)
 
 
 def _unicode() -> bool:

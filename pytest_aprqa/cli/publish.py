@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from pytest_aprqa.cli.evidence_file import Source, read_evidence
-from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.cli.exits import UserError
 from pytest_aprqa.cli.rescored import require_agreement
-from pytest_aprqa.cli.show import document, say
+from pytest_aprqa.cli.show import deliver, say
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,6 @@ def model_card(
 ) -> None:
     """Write what a run came to into the card of its model; nothing is sent anywhere."""
     from pytest_aprqa.registry.model_card import eval_results, update_card
-    from pytest_aprqa.verdict.run_file import replace_content
 
     run = read_evidence(evidence)
     require_agreement(run, evidence)
@@ -45,8 +44,7 @@ def model_card(
             raise UserError(f"{dataset!r} is no data set of the hub; it has the form org/name")
         results = readme.parent / ".eval_results" / "pytest-aprqa.yaml"
         text = eval_results(run, dataset, task or run.plan.tier.value)
-        replace_content(results, text.encode("utf-8"))
-        say(str(results))
+        deliver(text, results)
 
 
 def attest(
@@ -60,7 +58,6 @@ def attest(
 ) -> None:
     """Write an in-toto statement `test-result` about the files that were tested."""
     from pytest_aprqa.verdict.attestation import attest as attest_run
-    from pytest_aprqa.verdict.run_file import replace_content
     from pytest_aprqa.verdict.signature import payload_of, sealed
     from pytest_aprqa.verdict.signature_keys import read_private_key
 
@@ -68,9 +65,4 @@ def attest(
     require_agreement(run, evidence)
     payload = payload_of(attest_run(run))
     content = sealed(payload, read_private_key(key)) if key else payload + b"\n"
-    if output is None:
-        document(content.decode("ascii"))
-    else:
-        replace_content(output, content)
-        say(str(output))
-    raise typer.Exit(Exit.OK)
+    deliver(content.decode("ascii"), output)

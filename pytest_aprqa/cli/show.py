@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ def say(text: str = "") -> None:
 def document(text: str) -> None:
     """Print a document as it is: YAML, JSON or Markdown that was made safe where it was made."""
     _write(text if text.endswith("\n") else text + "\n")
+
+
+def deliver(text: str, output: Path | None) -> None:
+    """Write a document to a file, at once and durably, or print it."""
+    from pytest_aprqa.verdict.run_file import replace_content
+
+    if output is None:
+        document(text)
+    else:
+        replace_content(output, text.encode("utf-8"))
+        say(str(output))
 
 
 def complain(text: str) -> None:

@@ -19,6 +19,10 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 
 BROWSER = os.environ.get("APRQA_BROWSER") or shutil.which("chromium") or shutil.which("chrome")
+SHOWN, PICTURES = (
+    Path(named).resolve() if (named := os.environ.get(variable)) else None
+    for variable in ("APRQA_EVIDENCE", "APRQA_SCREENSHOTS")
+)
 SWITCHES = (
     "--no-sandbox",  # CI runs as root, where Chromium refuses its sandbox
     "--disable-quic",
@@ -205,11 +209,10 @@ def test_an_answer_of_a_megabyte_neither_blocks_nor_breaks_the_page(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_has_a_picture(open_report, certified, tmp_path, scheme):
-    evidence = Path(os.environ.get("APRQA_EVIDENCE", certified.evidence)).resolve()
-    folder = Path(os.environ.get("APRQA_SCREENSHOTS", tmp_path))
+    evidence, folder = SHOWN or certified.evidence, PICTURES or tmp_path
     view = {"width": 1100, "height": 1000}
     page = open_report(evidence, color_scheme=scheme, viewport=view).page
-    picture = folder.resolve() / f"report-{scheme}.png"
+    picture = folder / f"report-{scheme}.png"
     page.screenshot(path=picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
