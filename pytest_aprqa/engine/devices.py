@@ -34,6 +34,18 @@ def gpu_reason() -> str | None:
     return nvidia
 
 
+def cuda_devices() -> list[str]:
+    """Return the NVIDIA GPUs this process may use, as CUDA_VISIBLE_DEVICES names them.
+
+    By their device files: the answer costs nothing, also in sessions that have no use for it.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    files = sorted(Path("/dev").glob("nvidia[0-9]*"))
+    return [file.name.removeprefix("nvidia") for file in files]
+
+
 def gpu_names() -> list[str]:
     """Return the GPUs with their drivers, as the drivers tell; empty where there is none to ask."""
     smi = shutil.which("nvidia-smi")

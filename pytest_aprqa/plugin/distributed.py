@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,13 @@ from xdist.report import report_collection_diff
 from xdist.scheduler import LoadScheduling
 from xdist.workermanage import WorkerController, parse_tx_spec_config
 
-from pytest_aprqa.plugin.nodeid import is_closing, is_playbook_item, load_group
+from pytest_aprqa.engine.devices import cuda_devices
+from pytest_aprqa.plugin.nodeid import is_closing, is_gpu, is_playbook_item, load_group
+
+DEVICE = "aprqa_cuda_device"
+
+WORTH_A_LOAD = 40
+"""Checks that take longer than loading a model again: some seconds against some tenths each."""
 
 
 class Distributed:
@@ -19,11 +25,16 @@ class Distributed:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self._devices = Devices()
 
     def pytest_configure_node(self, node: WorkerController) -> None:
         from pytest_aprqa.plugin.stop import run_id
 
         node.workerinput["aprqa_run_id"] = run_id(self.config)
+        self._devices.take(node)
+
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        self._devices.give_back(node)
 
     def pytest_xdist_make_scheduler(
         self, config: pytest.Config, log: Any
@@ -42,6 +53,32 @@ class Distributed:
             end = pytest.TestReport(report.nodeid, report.location, {}, "passed", None, "teardown")
             end.node = report.node  # type: ignore[attr-defined]
             self.config.hook.pytest_runtest_logreport(report=end)
+
+
+class Devices:
+    """The GPUs of this machine, each handed to one worker at a time."""
+
+    def __init__(self) -> None:
+        self._free = cuda_devices()
+        self._held: dict[str, str] = {}
+
+    def take(self, node: WorkerController) -> None:
+        """Give a worker on this machine a GPU while there is one; others have their own."""
+        if self._free and node.gateway.spec.popen:
+            device = self._held[node.gateway.id] = self._free.pop(0)
+            node.workerinput[DEVICE] = device
+
+    def give_back(self, node: WorkerController) -> None:
+        """Free the GPU of a worker that is gone, for the one that comes in its place."""
+        if device := self._held.pop(node.gateway.id, None):
+            self._free.append(device)
+
+
+def may_take(node: WorkerController, nodeid: str) -> bool:
+    """Whether a worker may run an item: one that has no GPU leaves GPU items to those that have."""
+    if not is_gpu(nodeid) or not node.gateway.spec.popen or not cuda_devices():
+        return True
+    return DEVICE in node.workerinput
 
 
 class ChosenScheduling:
@@ -81,7 +118,8 @@ class LoadGroupScheduling:
     """An xdist scheduler that hands whole load groups to workers, and the closing items last.
 
     Checks of one artifact and backend share a loaded model, so they go to one worker, the
-    largest groups first. Closing items look back over the whole run: they go to the last worker
+    largest groups first; a worker for each GPU. With more workers than groups a large group is
+    split, since loading its model again costs less than waiting for it. Closing items look back over the whole run: they go to the last worker
     that still works, when every other item is done.
 
     A worker starts an item only when it knows the next one or has been told to shut down. So a
@@ -182,7 +220,7 @@ class LoadGroupScheduling:
                 self._closing.append(index)
             else:
                 groups.setdefault(load_group(nodeid), []).append(index)
-        self._groups.extend(sorted(groups.values(), key=len, reverse=True))
+        self._groups.extend(split(groups.values(), len(self._collected)))
 
     def _feed_all(self) -> None:
         for node in self.nodes:
@@ -190,9 +228,10 @@ class LoadGroupScheduling:
                 self._feed(node)
 
     def _feed(self, node: WorkerController) -> None:
-        while self._groups and len(self._pending[node]) < 2:
-            self._send(node, self._groups.popleft())
-        if self._groups or len(self._pending[node]) > 1:
+        while len(self._pending[node]) < 2 and (group := self._next_for(node)):
+            self._groups.remove(group)
+            self._send(node, group)
+        if len(self._pending[node]) > 1:
             return
         others = [other for other in self.nodes if other is not node]
         if self._closing and all(other.shutting_down for other in others):
@@ -202,6 +241,24 @@ class LoadGroupScheduling:
             self._closing = []
         node.shutdown()
 
+    def _next_for(self, node: WorkerController) -> list[int] | None:
+        assert self.collection is not None
+        for group in self._groups:
+            if may_take(node, self.collection[group[0]]):
+                return group
+        return None
+
     def _send(self, node: WorkerController, indices: list[int]) -> None:
         self._pending[node] += indices
         node.send_runtest_some(indices)
+
+
+def split(groups: Iterable[Sequence[int]], workers: int) -> list[list[int]]:
+    """Return groups, the largest first, halved until every worker has one or it does not pay."""
+    parts = sorted(map(list, groups), key=len, reverse=True)
+    while parts and len(parts) < workers and len(parts[0]) >= 2 * WORTH_A_LOAD:
+        largest = parts.pop(0)
+        middle = len(largest) // 2
+        parts += [largest[:middle], largest[middle:]]
+        parts.sort(key=len, reverse=True)
+    return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ class Laboratories:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        if device := getattr(config, "workerinput", {}).get("aprqa_cuda_device"):
+            os.environ["CUDA_VISIBLE_DEVICES"] = device
         self._open: dict[Path, Laboratory] = {}
 
     def of(self, item: pytest.Item) -> Laboratory:

@@ -15,6 +15,11 @@ def is_closing(nodeid: str) -> bool:
     return is_playbook_item(nodeid) and "[" not in nodeid
 
 
+def is_gpu(nodeid: str) -> bool:
+    """Whether an item computes on a GPU."""
+    return is_playbook_item(nodeid) and load_group(nodeid).endswith("-gpu")
+
+
 def load_group(nodeid: str) -> str:
     """Return what must be loaded to run an item.
 

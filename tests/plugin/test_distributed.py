@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import execnet
 import pytest
 
+from pytest_aprqa.engine.devices import cuda_devices
+from pytest_aprqa.plugin.distributed import DEVICE, WORTH_A_LOAD, Devices, may_take, split
 from pytest_aprqa.plugin.nodeid import is_closing, load_group
 
 
@@ -63,6 +67,67 @@ def test_sessions_without_playbooks_are_scheduled_by_xdist_itself(pytester):
 )
 def test_checks_of_one_artifact_and_backend_are_one_load_group(nodeid, group):
     assert load_group(nodeid) == group
+
+
+def test_a_large_group_is_split_when_workers_would_stand_idle():
+    groups = [list(range(200)), list(range(200, 250))]
+    parts = split(groups, 4)
+    assert [len(part) for part in parts] == [100, 50, 50, 50]
+    assert sorted(index for part in parts for index in part) == list(range(250))
+
+
+def test_a_group_is_not_split_when_loading_again_costs_more():
+    groups = [list(range(2 * WORTH_A_LOAD - 1))]
+    assert split(groups, 8) == groups
+
+
+def test_groups_are_not_split_when_there_are_enough_of_them():
+    groups = [list(range(500)), list(range(500, 1000))]
+    assert split(groups, 2) == groups
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices"), [("", []), ("-1", []), ("2,5", ["2", "5"]), ("GPU-a", ["GPU-a"])]
+)
+def test_workers_share_the_gpus_the_user_left_visible(monkeypatch, visible, devices):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert cuda_devices() == devices
+
+
+class Node:
+    """What of a worker's controller says where it is and what it was given."""
+
+    def __init__(self, number, popen=True):
+        self.gateway = SimpleNamespace(
+            id=f"gw{number}", spec=execnet.XSpec("popen" if popen else "ssh=host")
+        )
+        self.workerinput = {}
+
+
+def test_each_gpu_has_one_worker_of_this_machine_and_a_new_one_when_that_dies(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    devices = Devices()
+    nodes = [Node(0), Node(1, popen=False), Node(2), Node(3)]
+    for node in nodes:
+        devices.take(node)
+    assert [node.workerinput.get(DEVICE) for node in nodes] == ["2", None, "5", None]
+    devices.give_back(nodes[0])
+    successor = Node(4)
+    devices.take(successor)
+    assert successor.workerinput[DEVICE] == "2"
+
+
+def test_a_worker_without_a_gpu_leaves_gpu_items_to_others(monkeypatch):
+    gpu, cpu = "x.playbook.yaml::G1[gguf-gpu]", "x.playbook.yaml::G1[gguf-cpu]"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    devices, nodes = Devices(), [Node(0), Node(1)]
+    for node in nodes:
+        devices.take(node)
+    assert [may_take(node, gpu) for node in nodes] == [True, False]
+    assert may_take(nodes[1], cpu)
+    assert may_take(Node(2, popen=False), gpu)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert may_take(nodes[1], gpu), "the items are skipped there as well as anywhere"
 
 
 def test_checks_without_a_cell_close_the_run():
