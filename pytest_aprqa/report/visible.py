@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
-_STEERING = frozenset("\u200b\u200e\u200f\u061c\ufeff\u202a\u202b\u202c\u202d\u202e")
-_ISOLATES = frozenset("\u2066\u2067\u2068\u2069")
-_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
-"""Controls, lone surrogates, line and paragraph separators."""
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f"  # controls
+    r"\u2028\u2029"  # line and paragraph separators
+    r"\ud800-\udfff"  # lone surrogates
+    r"\u200b\u200e\u200f\u061c\ufeff\u202a-\u202e\u2066-\u2069]"  # invisible or bidirectional
+)
 
 
 def visible(text: str, *, keep: str = "\n\t") -> str:
@@ -17,7 +19,7 @@ def visible(text: str, *, keep: str = "\n\t") -> str:
         text: anything, for instance a model's answer.
         keep: characters left as they are.
     """
-    return "".join(_spelt(character, keep) for character in text)
+    return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _spelt(found[0]), text)
 
 
 def one_line(text: str) -> str:
@@ -30,10 +32,5 @@ def ascii_only(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _spelt(character: str, keep: str) -> str:
-    if character in keep:
-        return character
-    steers = character in _STEERING or character in _ISOLATES
-    if not steers and unicodedata.category(character) not in _CATEGORIES:
-        return character
+def _spelt(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
