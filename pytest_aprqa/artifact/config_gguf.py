@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from pytest_aprqa.artifact.architecture import Architecture, architecture_of_gguf
 from pytest_aprqa.artifact.config import LARGEST, RULE, ModelConfig
+from pytest_aprqa.artifact.config_gguf_effect import has_no_effect, longrope_attention
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.names import Naming, flags_of
 from pytest_aprqa.artifact.rope_factors import (
@@ -79,12 +79,21 @@ def _understand(file: TensorFile) -> ModelConfig:
         attention_bias=flags.get("attention_bias", False),
         mlp_bias=flags.get("mlp_bias", False),
     )
-    return replace(
+    config = replace(
         config,
         hidden_act=known.fixed.get("hidden_act"),
         attention_bias=known.fixed.get("attention_bias", config.attention_bias),
         rope_scaling=_rope_scaling(keys, file, config),
     )
+    for suffix, value in keys.left().items():
+        if not has_no_effect(suffix, value, config):
+            raise ArtifactError(
+                ArtifactFault.UNSUPPORTED,
+                f"{known.gguf}.{suffix} is {value!r}, which is not understood; a model read "
+                "without it might compute something else",
+                where=f"{known.gguf}.{suffix}",
+            )
+    return config
 
 
 def config_to_gguf(config: ModelConfig) -> dict[str, int | float | bool | str | list[bool]]:
@@ -132,8 +141,19 @@ class _Keys:
             raise _malformed(f"general.architecture is {name!r}, expected a name")
         self.file = file
         self.known: Architecture = architecture_of_gguf(name)
+        self._read: set[str] = set()
+
+    def left(self) -> dict[str, Any]:
+        """Return the architecture's keys, by suffix, that nobody has asked for."""
+        prefix = f"{self.known.gguf}."
+        return {
+            suffix: value
+            for key, value in self.file.metadata.items()
+            if (suffix := key.removeprefix(prefix)) != key and suffix not in self._read
+        }
 
     def optional(self, suffix: str) -> Any:
+        self._read.add(suffix)
         return self.file.metadata.get(f"{self.known.gguf}.{suffix}")
 
     def whole(self, suffix: str, default: int | None = None) -> int:
@@ -210,27 +230,12 @@ def _rope_keys(config: ModelConfig) -> dict[str, Any]:
         keys = {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
     elif kind == "longrope":
         original = config.extra.get("original_max_position_embeddings", original)
-        keys = {"rope.scaling.attn_factor": _longrope_attention(config, original)}
+        keys = {"rope.scaling.attn_factor": longrope_attention(config, original)}
     else:
         raise ArtifactError(ArtifactFault.UNSUPPORTED, f"GGUF cannot express RoPE scaling {kind!r}")
     if original is not None:
         keys["rope.scaling.original_context_length"] = int(original)
     return keys
-
-
-def _longrope_attention(config: ModelConfig, original: int | None) -> float:
-    """Return what LongRoPE multiplies cosine and sine by, when config.json does not state it.
-
-    sqrt(1 + ln(scale) / ln(original)), scale = context / original (LongRoPE, arXiv:2402.13753;
-    transformers, `_compute_longrope_parameters`).
-    """
-    stated = (config.rope_scaling or {}).get("attention_factor")
-    if stated is not None:
-        return float(stated)
-    if not original or config.max_position_embeddings <= original:
-        return 1.0
-    scale = config.max_position_embeddings / original
-    return math.sqrt(1 + math.log(scale) / math.log(original))
 
 
 def _refuse_what_gguf_cannot_say(config: ModelConfig) -> None:
