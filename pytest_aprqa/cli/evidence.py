@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +18,9 @@ from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json
 from pytest_aprqa.cli.rescored import require_agreement, rescored
 from pytest_aprqa.cli.show import as_json, complain, deliver, document, lines, say
+
+if TYPE_CHECKING:
+    from pytest_aprqa.verdict.record import Run
 
 
 class ReportFormat(StrEnum):
@@ -79,6 +84,10 @@ def report(
     formats: Annotated[ReportFormat, typer.Option("--formats", "-f", help="What to write")] = (
         ReportFormat.ALL
     ),
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Evidence of an earlier run, shown beside this one in HTML"),
+    ] = None,
 ) -> None:
     """Write the report of a run as report.html, junit.xml and report.md."""
     from pytest_aprqa.report.html import render_html
@@ -86,8 +95,9 @@ def report(
     from pytest_aprqa.report.markdown import render_markdown
     from pytest_aprqa.verdict.run_file import replace_content
 
-    renderers = {
-        ReportFormat.HTML: ("report.html", render_html),
+    earlier = read_evidence(against) if against else None
+    renderers: dict[ReportFormat, tuple[str, Callable[[Run], str]]] = {
+        ReportFormat.HTML: ("report.html", partial(render_html, earlier=earlier)),
         ReportFormat.JUNIT: ("junit.xml", render_junit),
         ReportFormat.MARKDOWN: ("report.md", render_markdown),
     }

@@ -10,6 +10,9 @@ from pytest_aprqa.observation import TokenScores
 
 Ids = npt.NDArray[np.int64]
 
+KL_NATS = "kl_nats_by_position"
+"""The name by which an observation keeps the divergence of each position."""
+
 _LEAST = 1e-7
 """Mass below which float32 sums of probabilities are rounding; raising q to it only lowers KL."""
 

@@ -157,13 +157,19 @@ class Measurements:
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
+_SPREAD = ("_mean", "_median", "_low", "_high")
+"""Ends of names of what belongs to a metric that has the name alone."""
+
+
 def measurements(run: Run) -> Measurements:
     """Return the metrics of a run's performance checks as a table."""
     found: dict[str, dict[str, float]] = {}
     for record in run.records:
         if record.kind == CheckKind.PERFORMANCE and record.format:
             cell = "-".join(part for part in (record.format, record.backend) if part)
-            found.setdefault(cell, {}).update(record.metrics)
+            found.setdefault(cell, {}).update(
+                {name: v for name, v in record.metrics.items() if not name.endswith(_SPREAD)}
+            )
     names = sorted({name for metrics in found.values() for name in metrics})
     rows = (
         (cell, tuple(number(metrics[n]) if n in metrics else "" for n in names))

@@ -8,6 +8,8 @@ import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from pytest_aprqa.report.charts import HEIGHT, WIDTH, bars, fidelity
+from pytest_aprqa.report.compare import compare
 from pytest_aprqa.report.content import items, measurements, number, reproduce, unmeasured
 from pytest_aprqa.report.matrix import gateway_mark, matrix
 from pytest_aprqa.report.visible import one_line
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def render_html(run: Run) -> str:
-    """Return the page of a run. It depends on the run alone."""
+def render_html(run: Run, earlier: Run | None = None) -> str:
+    """Return the page of a run, beside an earlier one. It depends on the runs alone."""
     script = _resource("report.js")
     return _template().render(
         run=run,
@@ -28,6 +30,10 @@ def render_html(run: Run) -> str:
         measurements=measurements(run),
         unmeasured=unmeasured(run),
         commands=reproduce(run),
+        bars=bars(run),
+        curves=fidelity(run),
+        comparison=compare(run, earlier) if earlier else None,
+        box=(WIDTH, HEIGHT),
         style=_resource("report.css"),
         script=script,
         script_hash=_hash(script),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_aprqa.artifact.contract_rules import contract_rules
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.report.visible import one_line
 
@@ -30,13 +31,18 @@ def sarif(reports: Mapping[str, FileReport], version: str) -> dict[str, Any]:
                     "driver": {
                         "name": "apr-qa",
                         "version": version,
-                        "rules": [{"id": rule} for rule in rules],
+                        "rules": [_rule(rule) for rule in rules],
                     }
                 },
                 "results": [_result(path, finding, rules) for path, finding in found],
             }
         ],
     }
+
+
+def _rule(name: str) -> dict[str, Any]:
+    known = contract_rules().get(name)
+    return {"id": name} | ({"shortDescription": {"text": known.says}} if known else {})
 
 
 def _result(path: str, finding: Finding, rules: list[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.same_bytes import same_finite_values
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.engine.protocol import Engine
+from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.invariants import (
     DtypeChange,
     Step,
@@ -35,6 +36,7 @@ from pytest_aprqa.judge.invariants import (
     with_first_difference,
 )
 from pytest_aprqa.judge.judgement import Judgement
+from pytest_aprqa.judge.kl import KL_NATS, kl_by_position
 from pytest_aprqa.playbook.check import Check, Message
 from pytest_aprqa.run.fidelity import fidelity_text, format_of, pair_of
 from pytest_aprqa.run.observed import Observed
@@ -76,12 +78,16 @@ CONVERSATIONS = {
 
 def run(check: Check, laboratory: Laboratory) -> Observed:
     """Find out whether one invariant holds between the reference and an artifact."""
-    judgement = _INVARIANTS[check.subject](check, laboratory)
+    observation: dict[str, object] = {"reference_digest": _reference(laboratory).digest}
+    if check.subject == "I-1":
+        judgement, observation[KL_NATS] = _logits(check, laboratory)
+    else:
+        judgement = _INVARIANTS[check.subject](check, laboratory)
     assert check.cell.format is not None
     return Observed(
         judgement=judgement,
         artifact_digest=laboratory.artifact(check.cell.format).digest,
-        observation={"reference_digest": _reference(laboratory).digest},
+        observation=observation,
     )
 
 
@@ -91,14 +97,22 @@ def _reference(laboratory: Laboratory) -> Artifact:
     return laboratory.artifact(REFERENCE)
 
 
-def _logits(check: Check, laboratory: Laboratory) -> Judgement:
-    """I-1: score the same text on both engines, and name what differs when they disagree."""
+def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float]]:
+    """I-1: score the same text on both engines, and name what differs when they disagree.
+
+    Returns:
+        The judgement, and the KL divergence of every position in nats, none unless all are finite.
+    """
     pair = pair_of(check, laboratory)
     count = min(check.params.get("tokens", FIDELITY_TOKENS), pair.context_length)
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
-    judgement = judge_logits(*pair.score([tokens[:count]]))
+    ours, theirs, budget = pair.score([tokens[:count]])
+    judgement = judge_logits(ours, theirs, budget)
     reference, artifact = _reference(laboratory), laboratory.artifact(format_of(check))
-    return with_first_difference(judgement, compare_artifacts(reference, artifact))
+    explained = with_first_difference(judgement, compare_artifacts(reference, artifact))
+    if any(first_not_finite(scores) for scores in (ours, theirs)):
+        return explained, []
+    return explained, [float(f"{kl:.4g}") for kl in kl_by_position(ours[0], theirs[0])]
 
 
 def _names(check: Check, laboratory: Laboratory) -> Judgement:
@@ -214,7 +228,6 @@ def _tokenizer_cases(reference: Engine, artifact: Engine, limit: float) -> list[
 
 
 _INVARIANTS: dict[str, Callable[[Check, Laboratory], Judgement]] = {
-    "I-1": _logits,
     "I-2": _names,
     "I-3": _dtypes,
     "I-4": _tensors,

@@ -65,6 +65,15 @@ def test_report_writes_every_format_and_junit_counts_the_plan(cli, certified, tm
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["junit.xml"]
 
 
+def test_report_shows_an_earlier_run_beside_this_one(cli, certified, tmp_path):
+    run = json.loads(certified.evidence.read_text())
+    options = ("--against", certified.evidence, "--formats", "html", "--output", "out")
+    assert cli("report", certified.evidence, *options).code == 0
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert f"Beside the run of {run['finished']}" in html
+    assert "Every check that both runs have ended alike." in html
+
+
 def test_tickets_never_let_a_model_reach_the_shell(cli, certified, tmp_path):
     run = json.loads(certified.evidence.read_text())
     nasty = "`touch pwned` $(touch pwned) '; touch pwned; '\x1b[31m\n```\ntouch pwned"

@@ -85,7 +85,8 @@ def open_report(browser, cli, tmp_path):
     contexts = []
 
     def opened(evidence: Path, **settings: object) -> Opened:
-        done = cli("report", evidence, "--output", tmp_path / "report", "--formats", "html")
+        folder = tmp_path / "report"
+        done = cli("report", evidence, "-o", folder, "-f", "html", "--against", evidence)
         assert done.code == 0, done
         contexts.append(browser.new_context(offline=True, **settings))
         return Opened(contexts[-1], tmp_path / "report" / "report.html")
@@ -215,6 +216,10 @@ def test_the_report_has_a_picture(open_report, certified, tmp_path, scheme):
     picture = folder / f"report-{scheme}.png"
     page.screenshot(path=picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
+    charts = page.locator(".charts")
+    charts.scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, document.querySelector('.charts').offsetTop - 60)")
+    page.screenshot(path=folder / f"charts-{scheme}.png")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     assert dark is (scheme == "dark")
 
