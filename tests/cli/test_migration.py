@@ -1,7 +1,8 @@
 """Each command of docs/migration.md as a process, on a real model.
 
-APRQA_TEST_PLAYBOOK names another playbook of this repository than that of the shipped model. Then
-every command runs whole; otherwise commands that certify again load the reference and stop there.
+The model is certified whole once, and what that leaves is what the other commands work on. Commands
+that would certify it again load its reference and stop there, unless APRQA_TEST_WHOLE is set.
+APRQA_TEST_PLAYBOOK names another playbook of this repository than that of the shipped model.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pytest_aprqa.playbook.load import load_playbook
 ROOT = Path(pytest_aprqa.__file__).parents[1]
 PAGE = ROOT / "docs" / "migration.md"
 CHOSEN = os.environ.get("APRQA_TEST_PLAYBOOK")
+WHOLE = bool(os.environ.get("APRQA_TEST_WHOLE"))
 LOADS = "G1 and safetensors"
 ROW = re.compile(r"^\| `[^`|]+` \| `([^`|]+)` \|$", re.MULTILINE)
 COMMANDS = ROW.findall(PAGE.read_text("utf-8"))
@@ -153,7 +155,7 @@ def _forget_the_rest_of(family: str | None, model: str, registry: Path) -> None:
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("apr-qa")], ids=str)
 def test_a_command_of_the_page_works_as_a_process(checkout, command):
     certifies = command.split()[1] in ("run", "certify")
-    only = LOADS if certifies and not CHOSEN and "--dry-run" not in command else ""
+    only = LOADS if certifies and not WHOLE and "--dry-run" not in command else ""
     done = checkout.run(command, only=only)
     _require_success(command, done)
     assert done.stdout
@@ -178,7 +180,7 @@ def test_a_shortcut_of_the_page_works(checkout, shortcut):
     elif name == "update-certifications":
         done = checkout.run(command)
     else:
-        only = "" if CHOSEN else LOADS
+        only = "" if WHOLE else LOADS
         done = checkout.run(command, checkout.names["Qwen/Qwen2.5-Coder-1.5B-Instruct"], only=only)
     _require_success(command, done)
 
