@@ -9,7 +9,7 @@ from pytest_aprqa.artifact.check_tensors import check_tensors
 from pytest_aprqa.artifact.check_tokenizer import check_tokenizer
 from pytest_aprqa.artifact.config import RULE, ModelConfig, read_hf_config
 from pytest_aprqa.artifact.contents import read_config
-from pytest_aprqa.artifact.integrity import check_structure, merged
+from pytest_aprqa.artifact.integrity import NO_MODEL_RULES, check_structure, merged
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.strict_json import JsonError, parse_object
@@ -50,6 +50,8 @@ def check_artifact(
             architecture, or a tokenizer inside GGUF or APR, is unknown; NOT_FOUND; ENVIRONMENT.
     """
     structure = check_structure(artifact)
+    if any(finding.rule in NO_MODEL_RULES for finding in structure.errors):
+        return structure
     try:
         reports = [structure, _check_model(artifact, model)]
         if reference is not None and reference != artifact:

@@ -20,6 +20,10 @@ _MISREAD_IN_APR = frozenset({DType.F64, DType.I32, DType.I64, DType.I8, DType.U8
 """Types whose APR codes upstream's server takes for those of GGML's quantised types."""
 
 
+NO_MODEL_RULES = frozenset({"G0-FORMAT", "G0-EMPTY"})
+"""What breaks these is no model that anything else could be said of."""
+
+
 def check_structure(artifact: Artifact) -> FileReport:
     """Check digests, container and contents of an artifact's weights.
 
@@ -62,6 +66,8 @@ def check_weights(artifact: Artifact) -> FileReport:
     try:
         with open_tensors(artifact.path) as tensors:
             container = _check_container(artifact, tensors)
+            if container.errors:
+                return container
             return merged((container, check_contents(tensors)))
     except ArtifactError as error:
         if error.fault is not ArtifactFault.MALFORMED:

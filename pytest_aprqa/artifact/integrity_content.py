@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pytest_aprqa.artifact.integrity_contract import DataQuality, Role, data_quality
+from pytest_aprqa.artifact.integrity_siblings import Siblings
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.tensor_file import TensorFile, TensorInfo
 from pytest_aprqa.artifact.tensor_statistics import (
@@ -36,6 +37,7 @@ def check_contents(tensors: TensorFile) -> FileReport:
         warning and is not among the `checked` ones.
     """
     contract = data_quality()
+    siblings = Siblings(tensors)
     findings: list[Finding] = []
     checked = {"tensors": 0, "elements": 0, "bytes": 0}
     for info, statistics in _statistics(tensors):
@@ -43,6 +45,7 @@ def check_contents(tensors: TensorFile) -> FileReport:
             findings.append(_not_looked_at(info))
             continue
         findings.extend(_judge(tensors, info, statistics, contract))
+        findings.extend(siblings.find(info, statistics))
         checked["tensors"] += 1
         checked["elements"] += statistics.elements
         checked["bytes"] += info.nbytes
