@@ -20,9 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from figures import deliver
 
 HERE = Path(__file__).parent
 SMOLLM2 = HERE.parent / "playbooks/models/smollm2-135m-mvp.playbook.yaml"
@@ -64,18 +67,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="aprqa-benchmark-") as folder:
         bench = Bench(given.playbook.resolve(), Path(folder), given.tests)
         figures = [bench.measure(tier) for tier in given.tiers]
-    print(
-        "| tier | checks | certification, s | bare engines, s | ratio | questions, s | a process per test, s | faster |"
+    content = [asdict(f) | {"over_bare": f.over_bare, "faster": f.faster} for f in figures]
+    deliver("Certifying, beside the bare engines", content, table(figures), given.output)
+
+
+def table(figures: Iterable[Figures]) -> Iterator[str]:
+    """Yield the figures as Markdown."""
+    yield (
+        "| tier | checks | certification, s | bare engines, s | ratio | questions alone, s "
+        "| a process per test, s | faster |"
     )
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
     for f in figures:
-        print(
+        yield (
             f"| {f.tier} | {f.checks} | {f.certification:.1f} | {f.bare:.1f} | {f.over_bare:.2f} "
             f"| {f.questions_here:.1f} | {f.process_per_test:.1f} | {f.faster:.1f} |"
         )
-    if given.output:
-        content = [asdict(f) | {"over_bare": f.over_bare, "faster": f.faster} for f in figures]
-        given.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 class Bench:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from figures import deliver
 
 from pytest_aprqa.fleet.campaign import CarryOut
 from pytest_aprqa.fleet.drive import Fleet
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--machines", type=int, default=4)
     parser.add_argument("--cpus", type=int, default=4, help="of each machine")
     parser.add_argument("--kill-at", type=float, default=0.4, help="share of the models done")
+    parser.add_argument("-o", "--output", type=Path, help="write the figures here as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aprqa-benchmark-") as folder:
         Benchmark(Path(folder), given).run()
@@ -159,19 +161,29 @@ class Benchmark:
         work = len(carried_out) * self.given.seconds
         left = work - slots * self.killed_after
         ideal = self.killed_after + left / (slots - self.given.cpus)
-        print(f"checks planned          {planned}")
-        print(f"without evidence        {lost}")
-        print(f"journals with a repeat  {sum(written.values()) - written[0]}")
-        print(f"carried out twice       {sum(count > 1 for count in carried_out.values())}")
-        print(f"carried out more often  {sum(count > 2 for count in carried_out.values())}")
-        print(f"tasks lost and run on   {sum(result.losses for result in report.results)}")
-        print(f"machine killed after    {self.killed_after:.1f} s")
-        print(f"wall time               {wall:.1f} s")
-        print(f"ideal                   {ideal:.1f} s, ratio {wall / ideal:.3f}")
-        print("driver's memory         models done: MB resident")
         step = max(1, len(self.memory) // 10)
-        for models, megabytes in self.memory[step - 1 :: step]:
-            print(f"                        {models:4}: {megabytes:.0f}")
+        figures = {
+            "checks planned": planned,
+            "without evidence": lost,
+            "journals with a repeat": sum(written.values()) - written[0],
+            "carried out twice": sum(count > 1 for count in carried_out.values()),
+            "carried out more often": sum(count > 2 for count in carried_out.values()),
+            "tasks lost and run on": sum(result.losses for result in report.results),
+            "machine killed after, s": round(self.killed_after, 1),
+            "wall time, s": round(wall, 1),
+            "ideal, s": round(ideal, 1),
+            "ratio": round(wall / ideal, 3),
+            "driver's memory in MB, by models done": ", ".join(
+                f"{models}: {megabytes:.0f}" for models, megabytes in self.memory[step - 1 :: step]
+            ),
+        }
+        rows = [f"| {name} | {value} |" for name, value in figures.items()]
+        deliver(
+            "A fleet that loses a machine",
+            figures,
+            ["| | |", "|---|---|", *rows],
+            self.given.output,
+        )
 
 
 def sleeping(trace: str, seconds: float) -> CarryOut:

@@ -12,7 +12,6 @@ turns, loading left out, the median of several repeats. lm-evaluation-harness do
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -20,6 +19,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from figures import deliver
 
 from pytest_aprqa.engine.open import open_engine, usable_cores
 from pytest_aprqa.engine.protocol import Request
@@ -68,17 +69,17 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="write the figures here as JSON")
     given = parser.parse_args()
     figures = measure(given.playbook, given.tokens, given.repeats)
-    print(
-        "| prompts | tokens each | pytest-aprqa, s | lm-evaluation-harness, s | faster | same answers |"
-    )
-    print("|---:|---:|---:|---:|---:|---:|")
-    print(
+    row = (
         f"| {figures.prompts} | {figures.tokens} | {figures.ours:.1f} | {figures.harness:.1f} "
         f"| {figures.faster:.2f} | {figures.equal} |"
     )
-    if given.output:
-        content = asdict(figures) | {"faster": figures.faster}
-        given.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    table = (
+        "| prompts | tokens each | pytest-aprqa, s | lm-evaluation-harness, s | faster | same answers |",
+        "|---:|---:|---:|---:|---:|---:|",
+        row,
+    )
+    content = asdict(figures) | {"faster": figures.faster}
+    deliver("Generating, beside lm-evaluation-harness", content, table, given.output)
 
 
 def measure(playbook: Path, tokens: int, repeats: int) -> Figures:

@@ -12,7 +12,6 @@ One run, side by side, in processes of their own, the least of several repeats:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -22,6 +21,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from figures import deliver
 
 CELLS = 9
 
@@ -133,23 +134,21 @@ def main() -> None:
         bench = Bench(Path(folder), given.repeats)
         comparisons = [bench.compare(size) for size in given.sizes]
         growth = [bench.grow(size) for size in given.plans]
-    for line in table(comparisons, growth):
-        print(line)
-    if given.output:
-        content = {
-            "comparisons": [
-                asdict(c)
-                | {
-                    "time_ratio": c.time_ratio,
-                    "memory_ratio": c.memory_ratio,
-                    "overhead_ms": c.overhead,
-                    "overhead_parametrized_ms": c.overhead_parametrized,
-                }
-                for c in comparisons
-            ],
-            "growth": [asdict(step) for step in growth],
-        }
-        given.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    figures = {
+        "comparisons": [
+            asdict(c)
+            | {
+                "time_ratio": c.time_ratio,
+                "memory_ratio": c.memory_ratio,
+                "overhead_ms": c.overhead,
+                "overhead_parametrized_ms": c.overhead_parametrized,
+            }
+            for c in comparisons
+        ],
+        "growth": [asdict(step) for step in growth],
+    }
+    title = "What the plugin adds to pytest"
+    deliver(title, figures, table(comparisons, growth), given.output)
 
 
 def table(comparisons: Iterable[Comparison], growth: Iterable[Growth]) -> Iterable[str]:
@@ -187,6 +186,7 @@ class Bench:
         cases.write_text(PARAMETRIZED.format(cases=planned), encoding="utf-8")
         collect = ["--collect-only", "-q"]
         run = ["-q", "-p", "empty_checks", "--no-gpu", "--aprqa-no-result-cache"]
+        run.append("--aprqa-no-early-stop")
         return Comparison(
             checks=planned,
             cases=planned,
