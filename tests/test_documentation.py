@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import typer
+import yaml
+
+from pytest_aprqa.cli.app import app
+from pytest_aprqa.judge.oracles.oracle import Case
+from pytest_aprqa.playbook.check import Scenario
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -56,3 +63,67 @@ def test_every_page_is_linked_from_another():
         (page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in links(page)
     }
     assert [str(page) for page in PAGES if page not in linked and page.name != "README.md"] == []
+
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"\bapr-qa ((?:fleet )?[a-z][a-z-]+)((?: [^`\n|>]*)?)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the code blocks of a page in a language."""
+    return [code for name, code in BLOCK.findall(page.read_text("utf-8")) if name == language]
+
+
+def commands() -> dict[str, set[str]]:
+    """Return the options of every command of apr-qa."""
+    top = typer.main.get_command(app)
+    found = {}
+    for name, command in top.commands.items():
+        for path, leaf in [(name, command), *_leaves(name, command)]:
+            found[path] = {o for parameter in leaf.params for o in parameter.opts} | {"--help"}
+    return found
+
+
+def _leaves(name, command):
+    return [(f"{name} {sub}", leaf) for sub, leaf in getattr(command, "commands", {}).items()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_on_a_page_exists_with_its_options(page):
+    known = commands()
+    text = page.read_text("utf-8")
+    if page.name == "migration.md":  # its left column is of another tool
+        text = re.sub(r"^\| `[^`]*`", "", text, flags=re.MULTILINE)
+    for name, rest in COMMAND.findall(text):
+        if name not in known and name.split()[0] in PROSE:
+            continue
+        assert name in known, f"apr-qa {name}"
+        given = rest.partition(" -- ")[0]
+        for option in re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", given):
+            assert option in known[name], f"apr-qa {name} {option}"
+
+
+PROSE = {"is", "itself", "does", "at", "as", "that", "and"}
+"""Words that follow the name of the tool in a sentence."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_piece_of_yaml_and_toml_on_a_page_is_sound(page):
+    for code in blocks(page, "yaml"):
+        assert yaml.safe_load(code)
+    for code in blocks(page, "toml"):
+        assert tomllib.loads(code)
+
+
+def test_the_oracle_on_the_page_judges():
+    [code] = blocks(ROOT / "docs" / "extending.md", "python")
+    names: dict[str, type] = {}
+    exec(code, names)  # noqa: S102 - the code of our own page
+    oracle = names["ShortEnough"](words=3)
+    rulings = [
+        oracle.judge(Case(Scenario("haiku", "Rain?"), answer)).ruling.value
+        for answer in ("Rain falls.", "Rain falls on all of us.", " ")
+    ]
+    assert rulings == ["right", "wrong", "not applicable"]
+    [entry] = blocks(ROOT / "docs" / "extending.md", "toml")
+    assert "pytest_aprqa.oracles" in tomllib.loads(entry)["project"]["entry-points"]
