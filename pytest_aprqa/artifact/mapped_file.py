@@ -50,6 +50,15 @@ def give_back(data: npt.NDArray[np.uint8]) -> None:
 
     The system keeps the pages cached. Arrays that do not lie in a map stay as they are.
     """
+    _advise(data, mmap.MADV_DONTNEED)
+
+
+def read_ahead(data: npt.NDArray[np.uint8]) -> None:
+    """Have the system bring a view of a map from the disk while something else is done."""
+    _advise(data, mmap.MADV_WILLNEED)
+
+
+def _advise(data: npt.NDArray[np.uint8], advice: int) -> None:
     base: object = data
     while isinstance(base, np.ndarray):
         base = base.base
@@ -57,7 +66,7 @@ def give_back(data: npt.NDArray[np.uint8]) -> None:
     if isinstance(mapped, mmap.mmap) and data.size:
         begin = data.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
         page = begin - begin % mmap.PAGESIZE
-        mapped.madvise(mmap.MADV_DONTNEED, page, begin + data.size - page)
+        mapped.madvise(advice, page, begin + data.size - page)
 
 
 def is_pickle(head: bytes) -> bool:

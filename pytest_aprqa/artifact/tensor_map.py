@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pytest_aprqa.artifact.dtypes import to_float32
 from pytest_aprqa.artifact.malformed import malformed
-from pytest_aprqa.artifact.mapped_file import give_back, map_file
+from pytest_aprqa.artifact.mapped_file import give_back, map_file, read_ahead
 from pytest_aprqa.artifact.tensor_file import TensorInfo
 from pytest_aprqa.words import Format
 
@@ -63,7 +63,9 @@ class MappedTensors:
             for data in self._mapped.values():
                 give_back(data)
         self._handed_out += info.nbytes
-        return self._mapped[info.path][info.offset : info.offset + info.nbytes]
+        data = self._mapped[info.path][info.offset : info.offset + info.nbytes]
+        read_ahead(data)
+        return data
 
     def read(self, name: str) -> npt.NDArray[np.float32]:
         info = self._tensors[name]
