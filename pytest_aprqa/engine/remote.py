@@ -13,6 +13,11 @@ from pytest_aprqa.playbook.check import Message
 _HELLO = Request(None, messages=(Message("user", "Hello"),), max_tokens=1)
 
 
+def endpoint_at(address: str, model: str, api_key: str = "") -> Endpoint:
+    """Return a server by the address that people give, with or without `/v1` at its end."""
+    return Endpoint(address.rstrip("/").removesuffix("/v1"), model, api_key)
+
+
 class RemoteEngine:
     """A server somebody else runs. It tells no token ids, no log-probabilities and no memory."""
 

@@ -78,6 +78,7 @@ def _gates() -> tuple[Gate, ...]:
         ("F-COMP-001", CheckKind.PARITY, Category.COMP, "modality", "run, chat and serve give the same answer"),
         ("F-COMP-002", CheckKind.PARITY, Category.COMP, "format", "a format answers as the reference"),
         ("F-COMP-003", CheckKind.PARITY, Category.COMP, "backend", "the GPU answers as the CPU"),
+        ("F-COMP-004", CheckKind.PARITY, Category.COMP, "endpoint", "a server somebody else runs answers as the reference"),
         ("F-REGR-001", CheckKind.REGRESSION, Category.REGR, "score-regression", "the score has not fallen"),
         ("F-REGR-002", CheckKind.REGRESSION, Category.REGR, "throughput-regression", "throughput has not fallen beyond its noise"),
         ("F-REGR-003", CheckKind.REGRESSION, Category.REGR, "answer-flips", "no right answer has become wrong"),

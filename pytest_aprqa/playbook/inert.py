@@ -145,16 +145,6 @@ class TracePayload(Switched):
     prompt: str | None = None
 
 
-class OllamaParity(Switched):
-    """A comparison with Ollama."""
-
-    model_tag: str | None = None
-    quantizations: tuple[str, ...] = ("q4_k_m",)
-    prompts: tuple[str, ...] = ("What is 2+2?",)
-    temperature: NonNegative = 0.0
-    min_perf_ratio: NonNegative = 0.8
-
-
 class KernelProfile(Section):
     """Which kernels an architecture exercises."""
 

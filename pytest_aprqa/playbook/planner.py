@@ -204,9 +204,29 @@ class Planner:
             yield self._check(
                 CheckKind.PARITY, "modality", cell, f"modality-parity[{cell}]", needs=LOADED
             )
+        if cell.format is REFERENCE and cell.backend is self._matrix.backends[0]:
+            yield from self._endpoint(cell)
         if self._is_conversion(cell.format):
             yield self._check(
                 CheckKind.PARITY, "format", cell, f"format-parity[{cell}]", needs=LOADED
+            )
+
+    def _endpoint(self, cell: Cell) -> Iterator[Check]:
+        asked = self._playbook.ollama_parity
+        if asked is not None and asked.enabled:
+            yield self._check(
+                CheckKind.PARITY,
+                "endpoint",
+                cell,
+                f"endpoint-parity[{cell}]",
+                needs=LOADED,
+                field="ollama_parity",
+                params={
+                    "base_url": asked.base_url,
+                    "model": asked.model_tag,
+                    "dtype": asked.quantizations[0],
+                    "prompts": list(asked.prompts),
+                },
             )
 
     def _invariants(self, format_: Format, backend: Backend) -> Iterator[Check]:

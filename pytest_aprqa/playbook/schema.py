@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from pytest_aprqa.playbook.endpoint import OllamaParity
 from pytest_aprqa.playbook.errors import FieldPath, Notice, dotted
 from pytest_aprqa.playbook.fields import Distinct, Flag, Inert, Name, Policy, Section
 from pytest_aprqa.playbook.inert import (
     DifferentialTests,
     FalsificationGates,
     KernelProfile,
-    OllamaParity,
     StateMachine,
     TracePayload,
 )
@@ -135,9 +135,11 @@ class Playbook(Section):
         TracePayload | None,
         Inert("no layer is traced in a sound run; fail-fast writes per-layer statistics"),
     ] = Field(default=None, description="Traced forward pass")
-    ollama_parity: Annotated[
-        OllamaParity | None, Inert("Ollama is not run; point --base-url at it to test its answers")
-    ] = Field(default=None, description="Comparison with Ollama")
+    ollama_parity: OllamaParity | None = Field(
+        default=None,
+        description="Comparison with a server somebody else runs: Ollama, or any other that speaks "
+        "the OpenAI protocol",
+    )
     kernel_profile: Annotated[
         KernelProfile | None, Inert("kernels are not observed; prompts are what test_matrix says")
     ] = Field(default=None, description="Kernels of the architecture")

@@ -13,8 +13,8 @@ from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.engine.devices import gpu_reason
 from pytest_aprqa.engine.log_folder import LogFolder
 from pytest_aprqa.engine.open import open_engine
-from pytest_aprqa.engine.protocol import Endpoint, Engine
-from pytest_aprqa.engine.remote import RemoteEngine
+from pytest_aprqa.engine.protocol import Engine
+from pytest_aprqa.engine.remote import RemoteEngine, endpoint_at
 from pytest_aprqa.observation import LoadReport
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.plan import Plan
@@ -150,7 +150,7 @@ class Laboratory:
         """Return who answers over HTTP: the engine's own server, or the one the user named."""
         if self.settings.base_url is None:
             return self.engine(cell)
-        endpoint = Endpoint(
+        endpoint = endpoint_at(
             self.settings.base_url, self.plan.model.hf_repo, os.environ.get(API_KEY_VARIABLE, "")
         )
         return RemoteEngine(endpoint)

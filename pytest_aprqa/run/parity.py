@@ -12,6 +12,7 @@ from pytest_aprqa.judge.parity import judge_backends, judge_formats, judge_modal
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
+from pytest_aprqa.run.endpoint import compare_with_endpoint
 from pytest_aprqa.run.fidelity import pair_of
 from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
 from pytest_aprqa.run.probes import ALONE_TOKENS, alone, probes, question
@@ -106,4 +107,5 @@ _COMPARISONS: dict[str, Callable[[Check, Laboratory], Result]] = {
     "modality": _modalities,
     "format": _formats,
     "backend": _backends,
+    "endpoint": compare_with_endpoint,
 }

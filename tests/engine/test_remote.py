@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_aprqa.engine.protocol import Endpoint, Engine, EngineError, Fault, Request
-from pytest_aprqa.engine.remote import RemoteEngine
+from pytest_aprqa.engine.remote import RemoteEngine, endpoint_at
 from pytest_aprqa.observation import FinishReason
 from pytest_aprqa.playbook.check import Message
 
@@ -14,6 +14,13 @@ CHAT = Request(None, messages=(Message("user", "hens"),), max_tokens=6)
 @pytest.fixture
 def remote(gguf_engine: Engine) -> Engine:
     return RemoteEngine(gguf_engine.serve(LIMIT))
+
+
+@pytest.mark.parametrize(
+    "address", ["http://a:1", "http://a:1/", "http://a:1/v1", "http://a:1/v1/"]
+)
+def test_an_address_may_end_in_the_version(address: str) -> None:
+    assert endpoint_at(address, "m").base_url == "http://a:1"
 
 
 def test_a_server_is_asked_like_any_engine(remote: Engine, gguf_engine: Engine) -> None:

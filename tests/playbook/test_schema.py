@@ -296,7 +296,7 @@ def test_a_playbook_cannot_be_changed(load: Load) -> None:
             "state_machine",
         ),
         ("trace_payload: {enabled: 'true', prompt: 2+2=}", "trace_payload"),
-        ("ollama_parity: {enabled: 'on', model_tag: x}", "ollama_parity"),
+        ("ollama_parity: {enabled: 'on', min_perf_ratio: 1}", "ollama_parity.min_perf_ratio"),
         ("kernel_profile: {family: qwen2, kernel_ops: [Rope]}", "kernel_profile"),
         ("verification_tests: [{id: V-1, run: something}]", "verification_tests"),
         ("mvp_matrix: [{format: gguf, prompt: hi}]", "mvp_matrix"),
