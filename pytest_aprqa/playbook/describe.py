@@ -19,7 +19,7 @@ CHARACTERS_A_TOKEN = 4
 def engine_tokens(plan: Plan) -> int:
     """Estimate the tokens engines read and write for the scenarios of a plan, at most."""
     asked = [check.scenario for check in plan.checks if check.scenario]
-    generated = sum(
+    generated: int = sum(
         check.params["count"] * 2 * check.params["max_tokens"]
         for check in plan.checks
         if check.kind is CheckKind.PROPERTY
