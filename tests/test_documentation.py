@@ -1,4 +1,4 @@
-"""The pages of the documentation: every link leads somewhere, every page can be found."""
+"""The pages of the documentation: every link leads somewhere, what they show works."""
 
 from __future__ import annotations
 
@@ -56,13 +56,6 @@ def test_every_link_of_a_page_leads_somewhere(page):
         if not path.exists() or (anchor and anchor not in anchors(path)):
             broken.append(link)
     assert broken == []
-
-
-def test_every_page_is_linked_from_another():
-    linked = {
-        (page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in links(page)
-    }
-    assert [str(page) for page in PAGES if page not in linked and page.name != "README.md"] == []
 
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
