@@ -14,7 +14,8 @@ from pytest_aprqa.verdict.certificate import pass_threshold
 from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
 from pytest_aprqa.verdict.record import RecordError
-from pytest_aprqa.words import Category, FailurePolicy
+from pytest_aprqa.verdict.run_file import is_certificate
+from pytest_aprqa.words import Category, FailurePolicy, Tier
 
 JOURNAL = "evidence.jsonl"
 EVIDENCE = "evidence.json"
@@ -65,12 +66,12 @@ def plan_playbook(path: Path, settings: Settings) -> PlannedPlaybook:
     loaded = load_playbook(path, check_oracle=validate_config)
     plan = make_plan(loaded, tier=settings.tier, no_gpu=settings.no_gpu)
     output = settings.certifications / model_directory(plan.model.hf_repo)
-    if not _has_earlier_certificate(output, resume=settings.resume):
+    if not _has_earlier_certificate(output, plan.tier, resume=settings.resume):
         plan = without_regression(plan)
     return PlannedPlaybook(loaded, plan, output, settings.failure_policy or plan.failure_policy)
 
 
-def _has_earlier_certificate(output: Path, *, resume: bool) -> bool:
+def _has_earlier_certificate(output: Path, tier: Tier, *, resume: bool) -> bool:
     if resume:
         try:
             header = read_journal(output / JOURNAL).header
@@ -78,7 +79,7 @@ def _has_earlier_certificate(output: Path, *, resume: bool) -> bool:
             header = None
         if header:
             return Category.REGR in header.plan.planned_categories()
-    return (output / EVIDENCE).is_file()
+    return any(is_certificate(output / name, tier) for name in (EVIDENCE, EARLIER_EVIDENCE))
 
 
 def without_regression(plan: Plan) -> Plan:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from pytest_aprqa.verdict.record import RecordError, Run
+from pytest_aprqa.words import Tier
 
 
 def read_run(path: Path) -> Run:
@@ -16,6 +19,15 @@ def read_run(path: Path) -> Run:
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     return Run.from_json(content, where=str(path))
+
+
+def is_certificate(path: Path, tier: Tier) -> bool:
+    """Whether a file holds a run of a tier that came to its end, as far as a glance can tell."""
+    try:
+        run: Any = json.loads(path.read_bytes())
+        return not run["interrupted"] and run["plan"]["tier"] == tier
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 def write_run(path: Path, run: Run) -> None:

@@ -237,3 +237,28 @@ def test_two_playbooks_of_one_model_run_one_after_the_other(session):
     result = session.run("-k", "G0 or G1")
     assert result.stdout.str().count("certificate of") == 2
     result.assert_outcomes(passed=4, deselected=result.parseoutcomes()["deselected"])
+
+
+def test_a_certificate_of_another_tier_is_nothing_to_compare_with(session):
+    session.run("--tier", "quick")
+    assert session.evidence()["plan"]["tier"] == "quick"
+    session.run()
+    evidence = session.evidence()
+    assert "REGR" not in evidence["plan"]["categories"]
+    assert evidence["certificate"]["status"] == "CERTIFIED"
+
+
+def test_what_an_interrupted_run_left_is_nothing_to_compare_with(session):
+    session.pytester.makeconftest(
+        """
+        def pytest_runtest_call(item):
+            if item.name == "repeat[gguf-cpu]":
+                raise KeyboardInterrupt
+        """
+    )
+    session.run()
+    (session.path / "conftest.py").unlink()
+    session.run()
+    evidence = session.evidence()
+    assert "REGR" not in evidence["plan"]["categories"]
+    assert evidence["certificate"]["status"] == "CERTIFIED"
