@@ -319,6 +319,12 @@ def test_every_rule_that_the_code_names_is_in_the_contract() -> None:
     assert named == set(contract_rules())
 
 
+def test_the_documentation_lists_every_rule() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+    for name, rule in contract_rules().items():
+        assert f"| `{name}` | {rule.says} |" in page
+
+
 def test_no_fault_is_left_over_from_a_rule_that_is_gone() -> None:
     assert set(FAULTS) == set(contract_rules())
 
