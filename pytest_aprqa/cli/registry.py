@@ -11,7 +11,7 @@ import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json, Registry
-from pytest_aprqa.cli.show import as_json, say, table
+from pytest_aprqa.cli.show import as_json, deliver, say, table
 from pytest_aprqa.words import SizeCategory, Status
 
 
@@ -29,9 +29,13 @@ def list_models(
     ] = None,
     registry: Registry = REGISTRY,
     json: Json = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page to sort and search instead")
+    ] = None,
 ) -> None:
     """Show the models of the registry, all or those that fit every option."""
     from pytest_aprqa.registry.models_csv import read_rows
+    from pytest_aprqa.registry.page import render_page
 
     rows = [
         row
@@ -40,7 +44,9 @@ def list_models(
         and (family is None or row.family.lower() == family.lower())
         and (status is None or row.status == status)
     ]
-    if json:
+    if rows and html is not None:
+        deliver(render_page(rows), html)
+    elif json:
         as_json([row.columns() for row in rows])
     elif rows:
         heads = ("model", "family", "size", "", "status", "mqs", "grade", "tier")

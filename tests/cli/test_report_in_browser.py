@@ -208,6 +208,32 @@ def test_an_answer_of_a_megabyte_neither_blocks_nor_breaks_the_page(
     assert report.complaints == []
 
 
+def test_the_registry_is_a_page_to_sort_and_search(browser, cli, checkout_root, tmp_path):
+    registry = checkout_root / "certifications" / "models.csv"
+    assert cli("list", "--registry", registry, "--html", "models.html").code == 0
+    context = browser.new_context(offline=True)
+    opened = Opened(context, tmp_path / "models.html")
+    names = opened.page.locator("tbody tr:visible th")
+    everything = names.all_text_contents()
+    opened.page.get_by_role("button", name="Parameters").click()
+    assert sorted(names.all_text_contents()) == sorted(everything)
+    sizes = [
+        float(cell.get_attribute("data-key"))
+        for cell in opened.page.locator("tbody td[data-key]:nth-child(3)").all()
+    ]
+    assert sizes == sorted(sizes)
+    opened.page.get_by_role("button", name="Parameters").click()
+    assert names.first.text_content() != everything[0]
+    opened.page.get_by_label("Search").fill("smollm2 135m")
+    assert set(names.all_text_contents()) == {
+        "HuggingFaceTB/SmolLM2-135M",
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+    }
+    assert opened.complaints == []
+    assert opened.requests == []
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_has_a_picture(open_report, certified, tmp_path, scheme):
     evidence, folder = SHOWN or certified.evidence, PICTURES or tmp_path
