@@ -154,6 +154,8 @@ def _tell(result: Trial | SoundRun) -> None:
         outcome = f"not applicable: {result.not_applicable}"
     elif result.error:
         outcome = f"error: {result.error}"
+    elif result.withholds and result.is_caught and result.withheld is not None:
+        outcome = f"withheld at {result.withheld.gate} by {result.withheld.check}"
     elif by is None:
         outcome = f"MISSED (expected {result.expected})"
     else:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pytest_aprqa.judge.statistics import Sprt, SprtDecision
-from pytest_aprqa.playbook.tiers import TIERS
+from pytest_aprqa.playbook.tiers import SEQUENTIAL, TIERS
 from pytest_aprqa.words import Tier
-
-STOPPING = (Tier.STANDARD, Tier.DEEP)
-"""Tiers that ask enough of a cell to be certain before its end."""
 
 ERROR = 0.05
 """Probability of either wrong decision."""
@@ -19,7 +16,7 @@ def sequential_test(tier: Tier) -> Sprt | None:
     A bad cell earns what a run of the tier must have at least, a good one lies halfway between
     that and no failure at all: at standard 0.70 and 0.85, at deep 0.90 and 0.95.
     """
-    if tier not in STOPPING:
+    if tier not in SEQUENTIAL:
         return None
     bad = TIERS[tier].threshold / 1000
     return Sprt(bad=bad, good=(1 + bad) / 2, alpha=ERROR, beta=ERROR)

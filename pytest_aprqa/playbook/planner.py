@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pytest_aprqa.playbook.bounds import bounds_of
@@ -11,9 +12,9 @@ from pytest_aprqa.playbook.errors import Notice
 from pytest_aprqa.playbook.families import FAMILIES, KERNELS
 from pytest_aprqa.playbook.gate_ids import gate
 from pytest_aprqa.playbook.prompts import EDGE_KINDS, PAST_CONTEXT, edge_scenario
-from pytest_aprqa.playbook.questions import Questions
+from pytest_aprqa.playbook.questions import Asked, Questions
 from pytest_aprqa.playbook.reach import Reach
-from pytest_aprqa.playbook.tiers import TIERS, Matrix
+from pytest_aprqa.playbook.tiers import SEQUENTIAL, TIERS, Matrix
 from pytest_aprqa.words import Backend, Category, Cell, Format, Gateway, Tier
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Planner:
         self._loaded = loaded
         self._playbook = loaded.playbook
         self._matrix = matrix
+        self._tier = tier
         self._categories = TIERS[tier].categories
         self._questions = Questions(loaded, matrix.count)
         self._reach = Reach(tier, matrix)
@@ -102,7 +104,7 @@ class Planner:
             here = Cell(cell.format, cell.backend, modality)
             gate_ids = {}
             asked = self._questions.dealt(cell.backend, modality)
-            for index, (scenario, kind, line) in enumerate(asked):
+            for index, (scenario, kind, line) in self._in_order(asked):
                 if kind not in gate_ids:
                     gate_ids[kind] = gate(CheckKind.SCENARIO, kind, Category.QUAL)
                 yield Check(
@@ -117,6 +119,20 @@ class Planner:
                     line=line,
                     tiers=self._reach.of(here, Category.QUAL, index),
                 )
+
+    def _in_order(self, asked: Sequence[Asked]) -> list[tuple[int, Asked]]:
+        """Return questions with their places, in the order in which they are asked.
+
+        Where a cell may stop early its questions are mixed by the seed: a playbook begins with its
+        own and goes on with the catalogue's, and the first ones must speak for all.
+        """
+        placed = list(enumerate(asked))
+        if self._tier in SEQUENTIAL:
+            seed = self._playbook.test_matrix.seed
+            placed.sort(
+                key=lambda entry: sha256(f"{seed} {entry[1].scenario.name}".encode()).digest()
+            )
+        return placed
 
     def _properties(self, cell: Cell) -> Iterator[Check]:
         from pytest_aprqa.playbook.property_tests import max_shrinks, tests_of

@@ -83,6 +83,9 @@ TIERS: dict[Tier, TierSpec] = {
 }
 """The tiers of the certification, from seconds to a day."""
 
+SEQUENTIAL = (Tier.STANDARD, Tier.DEEP)
+"""Tiers that ask enough of a cell to be certain of it before its end: they may stop early."""
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:

@@ -316,3 +316,26 @@ def test_planning_imports_no_engine_no_judge_and_no_heavy_library() -> None:
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=root
     )
     assert (run.stdout.strip(), run.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize("tier", [Tier.STANDARD, Tier.DEEP])
+def test_where_a_cell_may_stop_early_the_first_questions_speak_for_all(
+    load: Load, tier: Tier
+) -> None:
+    own = ", ".join(f"{{name: own-{n}, prompt: Say {n}.}}" for n in range(10))
+    loaded = load(f"test_matrix: {{prompts: [{own}]}}")
+
+    def asked(plan: Plan, cell: str) -> list[str]:
+        named = [c.name.partition("[") for c in plan.scenarios if c.name.endswith(f"[{cell}]")]
+        return [name for name, _, _ in named]
+
+    plan = make_plan(loaded, tier=tier, no_gpu=True)
+    order = asked(plan, "gguf-cpu-run")
+    assert order == asked(plan, "safetensors-cpu-run")
+    places = [order.index(f"own-{n}") for n in range(10)]
+    assert places != list(range(10))
+    assert max(places) >= len(order) // 2
+    assert order == asked(make_plan(loaded, tier=tier, no_gpu=True), "gguf-cpu-run")
+    other = load(f"test_matrix: {{seed: 7, prompts: [{own}]}}")
+    assert sorted(order) == sorted(asked(make_plan(other, tier=tier, no_gpu=True), "gguf-cpu-run"))
+    assert order != asked(make_plan(other, tier=tier, no_gpu=True), "gguf-cpu-run")
