@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_aprqa.playbook.find import playbooks_in
+from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.registry.models_csv import (
     COLUMNS,
     RegistryError,
@@ -235,3 +237,17 @@ def test_the_shipped_registry_names_many_models_of_many_families():
 def test_sizes_in_the_shipped_registry_follow_from_the_parameters():
     for row in read_rows(SHIPPED):
         assert row.size_category == SizeCategory.of(int(parameter_count(row))), row.model_id
+
+
+def test_the_shipped_playbooks_and_the_shipped_registry_agree():
+    rows = {row.model_id: row for row in read_rows(SHIPPED)}
+    differ = []
+    for path in playbooks_in(SHIPPED.parents[1] / "playbooks" / "models"):
+        model = load_playbook(path).playbook.model
+        if (row := rows.get(model.hf_repo)) is None:
+            continue
+        if model.family not in (None, row.family):
+            differ.append((path.name, model.family, row.family))
+        if model.size_category not in (None, row.size_category):
+            differ.append((path.name, model.size_category, row.size_category))
+    assert differ == []
