@@ -103,10 +103,11 @@ def bytes_swapped(sample: Sample, random: Random) -> None:
 @fault("widened", "the matrices of one layer silently became F32", converted(Gate.I3))
 def widened(sample: Sample, random: Random) -> None:
     with edited(sample) as file:
-        for name in file.of_layer(file.middle):
-            stored = file.tensors[name]
-            if len(stored.shape) > 1:
-                file.tensors[name] = Stored.of(stored.values, DType.F32)
+        matrices = [n for n in file.of_layer(file.middle) if len(file.tensors[n].shape) > 1]
+        if all(file.tensors[name].dtype is DType.F32 for name in matrices):
+            raise NotApplicableError("the matrices are F32 already")
+        for name in matrices:
+            file.tensors[name] = Stored.of(file.values(name), DType.F32)
 
 
 @fault(
