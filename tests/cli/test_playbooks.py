@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from pytest_aprqa.artifact.locate import BUILTIN
+from pytest_aprqa.cli.playbooks import Kernel
+from pytest_aprqa.playbook.families import KERNELS
 from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.playbook.plan import make_plan
 
@@ -99,3 +102,21 @@ def test_new_covers_every_model_of_a_registry_once(cli, tmp_path):
     }
     assert all(make_plan(load_playbook(path)).checks for path in folder.iterdir())
     assert cli("new", "--registry", registry).out == ""
+
+
+def test_every_part_of_an_architecture_can_be_asked_for(cli):
+    assert {kernel.value for kernel in Kernel} == {*KERNELS}
+    asked = cli("generate", "org/x", "-c", 20, "--kernel", "bias", "--kernel", "rope").out
+    assert "kernel-bias-001" in asked
+    assert "kernel-rope-001" in asked
+
+
+def test_a_model_by_path_is_asked_what_leans_on_its_own_architecture(cli, tmp_path):
+    path = tmp_path / "made.playbook.yaml"
+    result = cli("generate", BUILTIN / "aprqa-reference", "-c", 30, "--output", path)
+    assert result.code == 0
+    loaded = load_playbook(path)
+    names = {scenario.name.rpartition("-")[0] for scenario in loaded.playbook.scenarios}
+    assert names >= {"kernel-gqa", "kernel-rope", "kernel-tied-embeddings", "kernel-swiglu"}
+    assert "kernel-bias" not in names
+    assert (tmp_path / loaded.playbook.model.local_path).resolve() == BUILTIN / "aprqa-reference"
