@@ -17,7 +17,6 @@ One run, side by side, on a llama of random bfloat16 weights with a vocabulary o
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -32,43 +31,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figures import deliver
+from synthetic import HIDDEN, SHAPE, VOCABULARY, lay_out, layers_of, make_model, random_tensors
 
 from pytest_aprqa.artifact.check import check_artifact
-from pytest_aprqa.artifact.config import config_from_hf
 from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.decoded_rows import DecodedRows
 from pytest_aprqa.artifact.digest import DigestCache
-from pytest_aprqa.artifact.dtypes import from_float32, nbytes
+from pytest_aprqa.artifact.dtypes import from_float32
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.model import Artifact
-from pytest_aprqa.artifact.names import required_tensors
-from pytest_aprqa.artifact.safetensors_write import write_safetensors
 from pytest_aprqa.artifact.tensor_file import DType
-from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.judge.invariants import judge_tensors
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.run.invariants import compare_artifacts, compare_dtypes, compare_names
 from pytest_aprqa.words import Format
 
 GB = 10**9
-VOCABULARY = 32_000
-HIDDEN = 2048
-SHAPE = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "vocab_size": VOCABULARY,
-    "hidden_size": HIDDEN,
-    "intermediate_size": 5632,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 8,
-    "max_position_embeddings": 4096,
-    "rms_norm_eps": 1e-5,
-    "hidden_act": "silu",
-    "tie_word_embeddings": False,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "dtype": "bfloat16",
-}
 QUANTISED = (DType.Q4_0, DType.Q8_0, DType.Q4_K, DType.Q6_K)
 HALF = 0.5
 DECODER_RATIO = 3.0
@@ -122,111 +101,22 @@ def main() -> None:
             *dense(Path(name), given.gigabytes),
             *sparse(Path(name) / "sparse", given.sparse_gigabytes),
         ]
-    print(table(rows))
-    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
-    if given.output:
-        figures = {
-            "cores": os.cpu_count(),
-            "load": os.getloadavg(),
-            "rows": [{**asdict(r), "holds": r.holds} for r in rows],
-        }
-        given.output.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    load = f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}"
+    figures = [{**asdict(row), "holds": row.holds} for row in rows]
+    deliver("Formats", figures, [*table(rows), "", load], given.output)
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[Row]) -> list[str]:
     lines = ["| what | value | bound | |", "|---|---:|---:|---|"]
     words = {True: "holds", False: "**missed**", None: ""}
     for row in rows:
         bound = "" if row.bound is None else f"{row.bound:.2f}"
         lines.append(f"| {row.what} | {row.value:.2f} {row.unit} | {bound} | {words[row.holds]} |")
-    return "\n".join(lines)
-
-
-# The models.
-
-
-def make_model(
-    directory: Path, layers: int, tensors: Callable[..., Iterable[TensorSource]]
-) -> None:
-    directory.mkdir(parents=True)
-    config = {**SHAPE, "num_hidden_layers": layers}
-    (directory / "config.json").write_text(json.dumps(config))
-    (directory / "tokenizer.json").write_text(json.dumps(tokenizer()))
-    (directory / "tokenizer_config.json").write_text(
-        json.dumps(
-            {
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                "bos_token": "<s>",
-                "eos_token": "</s>",
-                "unk_token": "<unk>",
-            }
-        )
-    )
-    write_safetensors(directory / "model.safetensors", list(tensors(config)))
-
-
-def tokenizer() -> dict[str, Any]:
-    """A byte-level BPE of the size real models have: all bytes, and pairs of them."""
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    letters = sorted(ByteLevel.alphabet())
-    specials = ["<unk>", "<s>", "</s>"]
-    merges = [[a, b] for a in letters for b in letters][: VOCABULARY - len(letters) - len(specials)]
-    vocabulary = [*specials, *letters, *("".join(pair) for pair in merges)]
-    level = {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": True,
-    }
-    return {
-        "version": "1.0",
-        "added_tokens": [
-            {
-                "id": n,
-                "content": t,
-                "special": True,
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-            }
-            for n, t in enumerate(specials)
-        ],
-        "pre_tokenizer": level,
-        "decoder": level,
-        "model": {
-            "type": "BPE",
-            "vocab": {token: n for n, token in enumerate(dict.fromkeys(vocabulary))},
-            "merges": merges,
-        },
-    }
-
-
-def random_tensors(config: dict[str, Any]) -> Iterable[TensorSource]:
-    """Weights as training leaves them; every tensor begins elsewhere in one long noise."""
-    noise = np.random.default_rng(0).standard_normal(1 << 24, np.float32) * np.float32(0.02)
-    noise = np.concatenate([noise, noise]).astype(np.float32)
-    for number, slot in enumerate(required_tensors(config_from_hf(config))):
-        yield TensorSource(slot.hf, DType.BF16, slot.shape, noise_from(noise, number, slot.shape))
-
-
-def noise_from(noise: Any, number: int, shape: tuple[int, ...]) -> Callable[[], Any]:
-    def data() -> Any:
-        begin = number * 104_729 % (len(noise) // 2)
-        count = int(np.prod(shape))
-        return from_float32(np.resize(noise[begin : begin + len(noise) // 2], count), DType.BF16)
-
-    return data
-
-
-# What is measured.
+    return lines
 
 
 def dense(directory: Path, gigabytes: float) -> list[Row]:
-    embeddings = 2 * VOCABULARY * HIDDEN * 2
-    layer = (HIDDEN * HIDDEN * 3 + 3 * HIDDEN * SHAPE["intermediate_size"]) * 2
-    make_model(directory / "st", max(2, int((gigabytes * GB - embeddings) / layer)), random_tensors)
+    make_model(directory / "st", layers_of(gigabytes * GB), random_tensors)
     weights = directory / "st" / "model.safetensors"
     rows = yardsticks(weights, directory / "copy")
     speed = {row.what: row.value for row in rows}
@@ -255,8 +145,7 @@ def dense(directory: Path, gigabytes: float) -> list[Row]:
 
 def sparse(directory: Path, gigabytes: float) -> list[Row]:
     """A model of holes: as long as a large one, and nothing to read from the disk."""
-    layer = (HIDDEN * HIDDEN * 3 + 3 * HIDDEN * SHAPE["intermediate_size"]) * 2
-    layers = int(gigabytes * GB / layer)
+    layers = layers_of(gigabytes * GB)
     for name in ("one", "other"):
         make_model(directory / name, layers, lambda config: ())
         lay_out(directory / name / "model.safetensors", {**SHAPE, "num_hidden_layers": layers})
@@ -276,18 +165,6 @@ def sparse(directory: Path, gigabytes: float) -> list[Row]:
         Row(what, 2 * bytes_of(one) / cost.seconds / GB, "GB/s"),
         memory(what, cost, VOCABULARY * HIDDEN * 2),
     ]
-
-
-def lay_out(path: Path, config: dict[str, Any]) -> None:
-    """Write the header of a SafeTensors file and leave its data a hole."""
-    header, position = {}, 0
-    for slot in required_tensors(config_from_hf(config)):
-        end = position + nbytes(DType.BF16, slot.shape)
-        header[slot.hf] = {"dtype": "BF16", "shape": slot.shape, "data_offsets": [position, end]}
-        position = end
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text)
-    os.truncate(path, 8 + len(text) + position)
 
 
 def yardsticks(path: Path, copy: Path) -> list[Row]:
