@@ -120,7 +120,7 @@ def _head(detection: Detection, summary: Summary) -> Iterator[str]:
     yield "# Detection"
     yield ""
     yield "The certifier on trial: faults seeded into copies of a sound model, and which gate noticed."
-    yield "Made by `apr-qa falsify`; [docs/falsify.md](../docs/falsify.md) says how to read it."
+    yield "Made by `apr-qa falsify`; docs/falsify.md says how to read it."
     yield ""
     yield "| | |"
     yield "|---|---|"
