@@ -11,10 +11,12 @@ from typing import Any
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.stated import stated_by
+from pytest_aprqa.artifact.strict_json import parse_object
 from pytest_aprqa.artifact.template import TemplateRefusedError, read_template, render
 from pytest_aprqa.artifact.tokenizer import RULE
 from pytest_aprqa.artifact.tokenizer_hf import tokenizer_json
 from pytest_aprqa.artifact.tokenizer_read import refuse_other_tokenizer
+from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.words import Format
 
@@ -98,7 +100,7 @@ def _hugging_face(
     try:
         text = path.read_text("utf-8")
         if beside.is_file():
-            stated = json.loads(beside.read_text("utf-8"))
+            stated = parse_object(beside.read_bytes(), unique_keys=False)
     except (OSError, ValueError) as error:
         raise _NotLoadableError(f"the tokenizer's files cannot be read: {error}") from error
     ids: dict[str, int | None] = {
@@ -107,7 +109,8 @@ def _hugging_face(
         "unk_token": None,
         "pad_token": config.pad_token_id,
     }
-    return text, ids, read_template(directory, stated)
+    with wrong_kind_is_malformed(TEMPLATE_RULE, beside.name):
+        return text, ids, read_template(directory, stated)
 
 
 def _sizes(

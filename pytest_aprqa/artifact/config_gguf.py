@@ -102,8 +102,14 @@ def config_to_gguf(config: ModelConfig) -> dict[str, int | float | bool | str | 
     Integers are meant as UINT32, numbers as FLOAT32.
 
     Raises:
-        ArtifactError: UNSUPPORTED when the configuration asks for something GGUF cannot say.
+        ArtifactError: UNSUPPORTED when the configuration asks for something GGUF cannot say;
+            MALFORMED when it holds a value of the wrong kind.
     """
+    with wrong_kind_is_malformed(RULE, "config.json"):
+        return _key_values(config)
+
+
+def _key_values(config: ModelConfig) -> dict[str, int | float | bool | str | list[bool]]:
     known = config.architecture
     _refuse_what_gguf_cannot_say(config)
     values: dict[str, Any] = {

@@ -37,8 +37,19 @@ def read_index(path: Path) -> dict[str, str]:
     return weight_map
 
 
+_LONGEST_NAME = 255
+"""Bytes of a file name on every file system we know."""
+
+
 def _refuse_escape(index: Path, shard: str) -> None:
-    if shard in ("", ".", "..") or "/" in shard or "\\" in shard or "\0" in shard:
+    encoded = shard.encode("utf-8", "surrogatepass")
+    if (
+        len(encoded) > _LONGEST_NAME
+        or shard in ("", ".", "..")
+        or "/" in shard
+        or "\\" in shard
+        or "\0" in shard
+    ):
         raise malformed(
             index, "G0-INDEX", f"names {shard!r}, which is not a file name in its directory"
         )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 
-_SIGNS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
+_SIGNS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError)
 
 
 @contextmanager
