@@ -147,9 +147,12 @@ def properties(evidence: Evidence) -> list[tuple[str, object]]:
 
 def attach_evidence(item: pytest.Item, report: pytest.TestReport) -> None:
     """Send the evidence along with the report, across processes if need be."""
+    if report.when == "teardown":
+        item.user_properties.clear()  # the report has them; sessions of thousands keep their items
     evidence = item.stash.get(evidence_key, None)
     if evidence is None or report.when != "call":
         return
+    del item.stash[evidence_key]
     report.aprqa_evidence = evidence.model_dump_json()  # type: ignore[attr-defined]
     if report.skipped and isinstance(report.longrepr, tuple):
         _, _, reason = report.longrepr

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_aprqa.engine.log_folder import sweep
 from pytest_aprqa.playbook.load import PlaybookError
+from pytest_aprqa.plugin.forgetful import Forgetful
 from pytest_aprqa.plugin.html import HtmlRows
 from pytest_aprqa.plugin.nodeid import is_playbook_item
 from pytest_aprqa.plugin.plans import plans_of
@@ -121,6 +122,9 @@ class Recorder:
                 f"the certificate could not be written: {error}; the journal {book.journal} is "
                 "whole, so put that right and give --resume"
             )
+        except RecordError as error:
+            self._has_failed = True
+            book.notices.append(f"there is no certificate: {error}; start a new run")
 
     def pytest_unconfigure(self) -> None:
         sweep()  # xdist has ended its workers by now, some of them the hard way
@@ -163,6 +167,7 @@ def ensure_recorder(config: pytest.Config) -> Recorder | None:
     if recorder is None:
         recorder = Recorder(config)
         config.pluginmanager.register(recorder, NAME)
+        config.pluginmanager.register(Forgetful(), "aprqa-forgetful")
         from pytest_aprqa.plugin import github
 
         if github.is_here():

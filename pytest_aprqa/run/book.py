@@ -45,7 +45,7 @@ class Book:
         self._settings = settings
         self._checks = {check.name: check for check in planned.plan.checks}
         self._selected: set[str] = set()
-        self._records: dict[str, Evidence] = {}
+        self._done: dict[str, None] = {}  # in order; the records themselves are on disk
         self._journal: Journal | None = None
         self._header = RunHeader.of(run_id, _now(), run_plan(planned))
         self._kept = Kept()
@@ -66,7 +66,7 @@ class Book:
     @property
     def is_done(self) -> bool:
         """Whether every selected check has its record."""
-        return self._selected <= set(self._records)
+        return self._selected <= self._done.keys()
 
     @property
     def is_unmet(self) -> bool:
@@ -80,7 +80,7 @@ class Book:
 
     def is_open(self, name: str) -> bool:
         """Whether a check is planned and has no record yet."""
-        return name in self._checks and name not in self._records
+        return name in self._checks and name not in self._done
 
     def blank(
         self, name: str, outcome: Outcome, reason: str, attribution: Attribution | None = None
@@ -126,25 +126,24 @@ class Book:
         """
         self.begin()
         assert self._journal is not None
-        if kept := self._kept.records.get(evidence.check):
-            self._records[evidence.check] = kept
-            return
-        self._journal.append(evidence)
-        self._records[evidence.check] = evidence
+        if evidence.check not in self._kept.records:
+            self._journal.append(evidence)
+        self._done[evidence.check] = None
 
     def conclude(self, *, interrupted: bool, table: bool = True) -> Run:
         """Score the run, certify the model, and write everything that follows from it.
 
         `table` is whether the table in the README beside the certifications is brought up to date.
-        Raises OSError when the disk does not take it; the journal is whole then.
+        Raises OSError when the disk does not take it, the journal being whole then, and
+        RecordError when the journal no longer holds what was written.
         """
         assert self._journal is not None
-        for name in self._selected - set(self._records):
-            self._records[name] = self._kept.records.get(name) or self.blank(
-                name, Outcome.SKIPPED, "not run: interrupted" if interrupted else "not run"
-            )
         self._journal.close()
-        records = list(self._records.values())
+        records = self._read_back()
+        for name in self._selected - self._done.keys():
+            reason = "not run: interrupted" if interrupted else "not run"
+            kept = self._kept.records.get(name)
+            records.append(kept or self.blank(name, Outcome.SKIPPED, reason))
         self.run = conclude(
             run_id=self._header.run_id,
             started=self._header.started,
@@ -165,6 +164,13 @@ class Book:
             )
         self._write(self.run, table)
         return self.run
+
+    def _read_back(self) -> list[Evidence]:
+        """Return the records of the checks that are done, in the order in which they were."""
+        written = {record.check: record for record in read_journal(self.journal).records}
+        if lost := next((name for name in self._done if name not in written), None):
+            raise RecordError(f"{self.journal} was changed: the record of {lost} is gone")
+        return [written[name] for name in self._done]
 
     def summary(self, width: int, *, unicode: bool) -> list[Line]:
         """Return the lines of the terminal summary."""

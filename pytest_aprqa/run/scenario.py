@@ -25,7 +25,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
     loaded = laboratory.load(check)
     if check.cell.modality is Modality.CHAT and not loaded.has_chat_template:
         raise BlockedError("no chat template")
-    generation = laboratory.answers.of(check)
+    generation = laboratory.answers.take(check)
     fault = prompt_fault(check, generation, laboratory) if check.scenario.edge else ""
     return Observed(
         judgement=_judge(check, generation, laboratory, fault),

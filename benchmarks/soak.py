@@ -1,0 +1,163 @@
+"""Carry out thousands of checks in one session, and say what it holds on to.
+
+    python benchmarks/soak.py                    # 5,000 checks; exit status 1 when something grows
+    python benchmarks/soak.py --checks 1000
+
+The checks are questions to the model that ships with this package, each asked over HTTP (whole and
+streamed) and of the engine itself. After every 100 records the memory, open files, threads and
+processes of pytest and of its engine are read from the system. Growth of memory is that of the mean
+of the last tenth over the mean of the 500 checks after the first 500.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import psutil
+
+CHECKS = 5000
+WARM_UP = 500
+EVERY = 100
+MOST_GROWTH = 0.05
+PLAYBOOK = """\
+name: soak
+model: {{hf_repo: aprqa/soak, builtin: aprqa-reference, formats: [gguf]}}
+test_matrix:
+  modalities: [serve]
+  backends: [cpu]
+  scenario_count: {count}
+  max_tokens: 8
+  prompts:
+{prompts}
+failure_policy: collect-all
+metadata: {{tier: smoke}}
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the session held at one moment.
+
+    Attributes:
+        checks: records in the journal.
+        pytest, engine: resident bytes.
+        files, threads, processes: of pytest and its engine together.
+    """
+
+    checks: int
+    pytest: int
+    engine: int
+    files: int
+    threads: int
+    processes: int
+
+
+def write_playbook(folder: Path, checks: int) -> None:
+    """Write a playbook of so many questions."""
+    lines = [f'    - {{prompt: "What is {n // 97}+{n % 97}?", oracles: []}}' for n in range(checks)]
+    text = PLAYBOOK.format(count=checks, prompts="\n".join(lines))
+    (folder / "soak.playbook.yaml").write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the session."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0"]
+    command += ["--aprqa-threads=1", "--aprqa-no-result-cache", "--aprqa-no-early-stop"]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "APRQA_CACHE": str(folder / "cache")},
+    )
+
+
+def sample(process: psutil.Process, checks: int) -> Sample:
+    """Read what the session holds now. Raises psutil.Error when a process has just ended."""
+    engines = process.children(recursive=True)
+    everyone = [process, *engines]
+    return Sample(
+        checks=checks,
+        pytest=process.memory_info().rss,
+        engine=sum(engine.memory_info().rss for engine in engines),
+        files=sum(member.num_fds() for member in everyone),
+        threads=sum(member.num_threads() for member in everyone),
+        processes=len(everyone),
+    )
+
+
+def observe(folder: Path, checks: int) -> list[Sample]:
+    """Run the session to its end, and return a sample for every so many checks."""
+    session = start(folder)
+    process = psutil.Process(session.pid)
+    journal = folder / "certifications/soak/evidence.jsonl"
+    samples: list[Sample] = []
+    due, read, records = EVERY, 0, -1  # the first line is no record
+    while session.poll() is None:
+        time.sleep(0.05)
+        if journal.is_file():
+            with journal.open("rb") as file:
+                file.seek(read)
+                new = file.read()
+            read, records = read + len(new), records + new.count(b"\n")
+        if records < due or records > checks:
+            continue
+        try:
+            samples.append(sample(process, records))
+        except psutil.Error:
+            continue
+        print(_row(samples[-1]), flush=True)
+        due = records + EVERY
+    return samples
+
+
+def _row(held: Sample) -> str:
+    return (
+        f"{held.checks:7} {held.pytest / 2**20:8.1f} {held.engine / 2**20:8.1f} "
+        f"{held.files:6} {held.threads:8} {held.processes:10}"
+    )
+
+
+def growth(values: list[int], checks: list[int]) -> float:
+    """Return by what share the last tenth exceeds the 500 checks after the warm-up."""
+    before = [v for v, at in zip(values, checks, strict=True) if WARM_UP < at <= 2 * WARM_UP]
+    after = values[-max(1, len(values) // 10) :]
+    return mean(after) / mean(before) - 1
+
+
+def main() -> int:
+    """Print the samples and the growth; return 1 when memory or open files grow."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checks", type=int, default=CHECKS)
+    options = parser.parse_args()
+    print(f"{'checks':>7} {'pytest':>8} {'engine':>8} files  threads  processes   (MiB)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        write_playbook(folder, options.checks)
+        began = time.monotonic()
+        samples = observe(folder, options.checks)
+        seconds = time.monotonic() - began
+    steady = [held for held in samples if held.checks > WARM_UP]
+    checks = [held.checks for held in samples]
+    pytest_growth = growth([held.pytest for held in samples], checks)
+    engine_growth = growth([held.engine for held in samples], checks)
+    files = {held.files for held in steady}
+    print(
+        f"{samples[-1].checks} checks in {seconds:.0f} s; after the first {WARM_UP} pytest grew by "
+        f"{pytest_growth:.1%}, the engine by {engine_growth:.1%}; open files {min(files)} to "
+        f"{max(files)}, processes {max(held.processes for held in steady)}"
+    )
+    grows = max(pytest_growth, engine_growth) > MOST_GROWTH or max(files) - min(files) > 2
+    return 1 if grows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
