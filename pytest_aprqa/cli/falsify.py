@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REFERENCE = "aprqa-reference"
 FIRST_SEED = 42
+FINISHED = "DETECTION.json"
+UNFINISHED = "DETECTION.unfinished.json"
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +57,10 @@ def falsify(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Directory of DETECTION.md and DETECTION.json")
     ] = CERTIFICATIONS,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Hold only the trials that DETECTION.json does not have yet"),
+    ] = False,
     threads: Threads = 1,
     model_cache: ModelCache = None,
     offline: Offline = False,
@@ -92,8 +98,15 @@ def falsify(
         sound=SOUND if seeds else (),
         jobs=jobs,
         playbook=playbook,
+        kept=_kept(output) if resume else None,
     )
-    detection = hold_trials(docket, settings, _silent if json else _tell)
+
+    def note(result: Trial | SoundRun, so_far: Detection) -> None:
+        if not json:
+            _tell(result)
+        _keep(so_far, output / UNFINISHED)
+
+    detection = hold_trials(docket, settings, note)
     if json:
         document(detection.to_json())
     else:
@@ -164,13 +177,33 @@ def _tell(result: Trial | SoundRun) -> None:
     say(f"{result.fault} in {result.format}: {outcome}")
 
 
-def _silent(_: Trial | SoundRun) -> None:
-    """Say nothing: standard output is for the JSON."""
+def _kept(output: Path) -> Detection | None:
+    """Return what trials that were interrupted gave, or else those that came to their end."""
+    from pydantic import ValidationError
+
+    from pytest_aprqa.falsify.detection import Detection
+
+    for path in (output / UNFINISHED, output / FINISHED):
+        if path.is_file():
+            try:
+                return Detection.model_validate_json(path.read_bytes())
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"]
+                raise UserError(f"{path} does not hold trials of this version: {problem}") from None
+    return None
+
+
+def _keep(detection: Detection, path: Path) -> None:
+    from pytest_aprqa.artifact.atomic_file import atomic_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(detection.to_json().encode())
 
 
 def _write(detection: Detection, output: Path) -> None:
     from pytest_aprqa.falsify.table import render_detection
 
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "DETECTION.json").write_text(detection.to_json(), "utf-8")
+    _keep(detection, output / FINISHED)
     (output / "DETECTION.md").write_text(render_detection(detection), "utf-8")
+    (output / UNFINISHED).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pytest_aprqa.falsify.trial import Bench, Sound
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.run.laboratory import REFERENCE
+from pytest_aprqa.run.results import code_digest
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.words import Format, Tier
 
@@ -44,7 +46,8 @@ _SMALL = (Tier.SMOKE, Tier.MVP, Tier.QUICK)
 Key = tuple[Original, Tier, int]
 """Which original is certified, at which tier, with the questions of which seed."""
 
-Progress = Callable[[Trial | SoundRun], None]
+Progress = Callable[[Trial | SoundRun, Detection], None]
+"""Is told of a result, and of all there are so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Docket:
         sound: originals to look for false alarms in, beside those that faults are seeded into.
         jobs: trials under way at once.
         playbook: content of a playbook whose questions are asked.
+        kept: what earlier trials gave, which are not held again if they follow from the same.
     """
 
     model: ModelSpec
@@ -72,6 +76,7 @@ class Docket:
     sound: tuple[Original, ...] = ()
     jobs: int = 1
     playbook: Mapping[str, Any] | None = None
+    kept: Detection | None = None
 
 
 def hold_trials(docket: Docket, settings: Settings, progress: Progress) -> Detection:
@@ -106,33 +111,61 @@ class _Court:
         self._root = root
         self._pool = EnginePool(root, settings.threads)
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._in_hand: dict[Key, threading.Lock] = {}
         self._sound: dict[Key, Sound] = {}
+        self._whole = self._begun()
+        self._runs: dict[Key, SoundRun] = {}
+        self._held: dict[tuple[str, Format], Trial] = {}
+        if docket.kept is not None and docket.kept.basis == self._whole.basis:
+            self._runs = {_key(run): run for run in docket.kept.sound}
+            self._held = {(trial.fault, trial.format): trial for trial in docket.kept.trials}
 
     def hold(self) -> Detection:
-        docket = self._docket
-        reference = self._workshop.artifact(Format.SAFETENSORS)
         try:
             self._certify_originals()
-            trials = self._trials()
+            self._hold_trials()
         finally:
             self._pool.close()
-        certified = [self._sound[key] for key in sorted(self._sound, key=_place)]
-        records = [record for sound in certified for record in sound.records]
-        environment = environment_of(records, self._settings.command)
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        return self._so_far().model_copy(update={"finished": finished})
+
+    def _begun(self) -> Detection:
+        """Return the detection that no trial is in yet."""
+        docket = self._docket
+        digest = self._workshop.artifact(REFERENCE).digest
+        environment = environment_of((), self._settings.command)
         versions = {"python": environment.python, **environment.packages}
+        follows_from = (digest, docket.tier, docket.complete, docket.playbook, versions)
+        basis = sha256(f"{code_digest()} {follows_from}".encode()).hexdigest()
         return Detection(
             model_id=docket.model.hf_repo,
-            digest=reference.digest,
+            digest=digest,
             tier=docket.tier,
             seed=docket.seeds[0],
             complete=docket.complete,
+            basis=basis,
             command=self._settings.command,
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=versions,
-            trials=tuple(trials),
-            sound=tuple(sound.run for sound in certified),
+            trials=(),
+            sound=(),
         )
+
+    def _so_far(self) -> Detection:
+        with self._lock:
+            trials = sorted(self._held.values(), key=self._position)
+            runs = sorted(self._runs, key=_place)
+            certified = tuple(self._runs[key] for key in runs)
+        return self._whole.model_copy(update={"trials": tuple(trials), "sound": certified})
+
+    def _tell(self, result: Trial | SoundRun) -> None:
+        with self._telling:
+            self._progress(result, self._so_far())
+
+    def _position(self, trial: Trial) -> tuple[int, int]:
+        ids = [fault.id for fault in self._docket.faults]
+        known = ids.index(trial.fault) if trial.fault in ids else len(ids)
+        return known, list(Format).index(trial.format)
 
     def _certify_originals(self) -> None:
         docket = self._docket
@@ -141,16 +174,24 @@ class _Court:
                 threads.submit(self._certified, original, docket.tier, seed)
                 for seed in docket.seeds
                 for original in docket.sound
+                if not self._is_known((original, docket.tier, seed))
             ]
             for future in futures:
                 future.result()
 
-    def _trials(self) -> list[Trial]:
+    def _is_known(self, key: Key) -> bool:
+        """Whether earlier trials certified these originals in all the formats of these."""
+        run = self._runs.get(key)
+        return run is not None and run.digests.keys() >= {*self._docket.formats}
+
+    def _hold_trials(self) -> None:
         cases = [
             (fault, form)
             for fault in self._docket.faults
             for form in Format
-            if form in fault.expected and form in self._docket.formats
+            if form in fault.expected
+            and form in self._docket.formats
+            and (fault.id, form) not in self._held
         ]
         unsuited = self._prepare({fault.original for fault, _ in cases})
         with ThreadPoolExecutor(self._docket.jobs, thread_name_prefix="trial") as threads:
@@ -158,7 +199,8 @@ class _Court:
                 threads.submit(self._try, fault, form, unsuited.get(fault.original, ""))
                 for fault, form in cases
             ]
-            return [future.result() for future in futures]
+            for future in futures:
+                future.result()
 
     def _prepare(self, originals: Collection[Original]) -> dict[Original, str]:
         """Certify what faults are seeded into; return why an original cannot be made."""
@@ -170,15 +212,16 @@ class _Court:
                 unsuited[original] = str(reason)
         return unsuited
 
-    def _try(self, fault: Fault, form: Format, unsuited: str) -> Trial:
+    def _try(self, fault: Fault, form: Format, unsuited: str) -> None:
         if unsuited:
             trial = _not_applicable(fault, form, unsuited)
         else:
             trial = self._try_at(fault, form, self._docket.tier)
             if _is_unseen(trial) and self._docket.tier in _SMALL:
                 trial = self._try_harder(trial, fault, form)
-        self._progress(trial)
-        return trial
+        with self._lock:
+            self._held[fault.id, form] = trial
+        self._tell(trial)
 
     def _try_harder(self, trial: Trial, fault: Fault, form: Format) -> Trial:
         """Try again at a tier with many questions, when a small one may have asked too few."""
@@ -205,8 +248,10 @@ class _Court:
             in_hand = self._in_hand.setdefault(key, threading.Lock())
         with in_hand:
             if key not in self._sound:
-                self._sound[key] = self._bench(seed).certify_original(original, tier, seed)
-                self._progress(self._sound[key].run)
+                sound = self._bench(seed).certify_original(original, tier, seed)
+                with self._lock:
+                    self._sound[key], self._runs[key] = sound, sound.run
+                self._tell(sound.run)
             return self._sound[key]
 
     def _bench(self, seed: int) -> Bench:
@@ -219,6 +264,10 @@ class _Court:
                 text = playbook_text(docket.model.hf_repo, folder, seed, docket.playbook)
                 playbook.write_text(text, "utf-8")
         return Bench(self._originals, playbook, self._settings, self._pool, self._docket.formats)
+
+
+def _key(run: SoundRun) -> Key:
+    return run.original, run.tier, run.seed
 
 
 def _place(key: Key) -> tuple[int, int, int]:

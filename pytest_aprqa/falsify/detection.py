@@ -125,6 +125,8 @@ class Detection(BaseModel):
         digest: of the model's SafeTensors.
         versions: of what ran, by name.
         complete: every check was carried out, not only up to the first that failed.
+        basis: digest over all that a trial follows from; trials of the same basis go together.
+        finished: when the last trial ended, or "" while some are left.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -135,6 +137,7 @@ class Detection(BaseModel):
     tier: Tier
     seed: int
     complete: bool
+    basis: str = ""
     command: str = ""
     finished: str = ""
     versions: dict[str, str] = Field(default_factory=dict)

@@ -52,3 +52,30 @@ def test_the_table_is_printed_and_written(tmp_path: Path) -> None:
     assert (trial.fault, trial.is_caught) == ("container-empty", True)
     assert "| empty |" in (tmp_path / "certifications" / "DETECTION.md").read_text("utf-8")
     assert done.returncode == 0
+
+
+def test_trials_that_were_held_are_not_held_again(tmp_path: Path) -> None:
+    """What an interrupted command left is taken over, and only the rest is tried."""
+    begun = ("--format", "gguf", "--seeds", "0")
+    run(tmp_path, "--fault", "container-empty", *begun)
+    folder = tmp_path / "certifications"
+    (folder / "DETECTION.json").rename(folder / "DETECTION.unfinished.json")
+    done = run(
+        tmp_path, "--fault", "container-empty", "--fault", "container-magic", *begun, "--resume"
+    )
+    assert done.returncode == 0, done.stderr
+    told = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("container-")]
+    assert told == ["container-magic"]
+    detection = Detection.model_validate_json((folder / "DETECTION.json").read_bytes())
+    assert [trial.fault for trial in detection.trials] == ["container-empty", "container-magic"]
+    assert len(detection.sound) == 1
+    assert [path.name for path in folder.iterdir() if "unfinished" in path.name] == []
+
+
+def test_trials_of_another_basis_are_held_again(tmp_path: Path) -> None:
+    begun = ("--fault", "container-empty", "--format", "gguf", "--seeds", "0")
+    run(tmp_path, *begun)
+    path = tmp_path / "certifications" / "DETECTION.json"
+    path.write_text(path.read_text("utf-8").replace('"basis": "', '"basis": "0'), "utf-8")
+    done = run(tmp_path, *begun, "--resume")
+    assert "container-empty in gguf" in done.stdout
