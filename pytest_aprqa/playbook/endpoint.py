@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pytest_aprqa.playbook.fields import Flag, Inert, NonNegative, PromptText, Section
 from pytest_aprqa.playbook.profile import GATE_LABELS
 
+ENDPOINT = "endpoint"
+"""Subject of the checks that ask such a server."""
+
 DType = Annotated[str, StringConstraints(pattern=r"^(?i:(bf16|f16|f32|i?q[1-8]\w*))$")]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_aprqa.playbook.bounds import bounds_of
 from pytest_aprqa.playbook.check import Check, CheckKind, Scenario
+from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.playbook.errors import Notice
 from pytest_aprqa.playbook.families import FAMILIES, KERNELS
 from pytest_aprqa.playbook.gate_ids import gate
@@ -232,7 +233,7 @@ class Planner:
         if asked is not None and asked.enabled:
             yield self._check(
                 CheckKind.PARITY,
-                "endpoint",
+                ENDPOINT,
                 cell,
                 f"endpoint-parity[{cell}]",
                 needs=LOADED,

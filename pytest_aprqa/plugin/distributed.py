@@ -13,8 +13,7 @@ from xdist.workermanage import WorkerController, parse_tx_spec_config
 
 from pytest_aprqa.engine.devices import cuda_devices
 from pytest_aprqa.plugin.nodeid import is_closing, is_gpu, is_playbook_item, load_group
-
-DEVICE = "aprqa_cuda_device"
+from pytest_aprqa.plugin.worker_input import DEVICE, RUN_ID
 
 WORTH_A_LOAD = 40
 """Checks that take longer than loading a model again: some seconds against some tenths each."""
@@ -30,7 +29,7 @@ class Distributed:
     def pytest_configure_node(self, node: WorkerController) -> None:
         from pytest_aprqa.plugin.stop import run_id
 
-        node.workerinput["aprqa_run_id"] = run_id(self.config)
+        node.workerinput[RUN_ID] = run_id(self.config)
         self._devices.take(node)
 
     def pytest_testnodedown(self, node: WorkerController) -> None:
@@ -119,8 +118,8 @@ class LoadGroupScheduling:
 
     Checks of one artifact and backend share a loaded model, so they go to one worker, the
     largest groups first; a worker for each GPU. With more workers than groups a large group is
-    split, since loading its model again costs less than waiting for it. Closing items look back over the whole run: they go to the last worker
-    that still works, when every other item is done.
+    split, since loading its model again costs less than waiting for it. Closing items look back
+    over the whole run: they go to the last worker that still works, when every other item is done.
 
     A worker starts an item only when it knows the next one or has been told to shut down. So a
     worker is kept at two pending items for as long as there are groups to hand out.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_aprqa.plugin.plans import plans_of
+from pytest_aprqa.plugin.worker_input import DEVICE, told
 from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.planning import run_plan
 from pytest_aprqa.run.resume import kept_in
@@ -18,7 +19,7 @@ class Laboratories:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        if device := getattr(config, "workerinput", {}).get("aprqa_cuda_device"):
+        if device := told(config, DEVICE):
             os.environ["CUDA_VISIBLE_DEVICES"] = device
         self._open: dict[Path, Laboratory] = {}
 

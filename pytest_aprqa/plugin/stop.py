@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_aprqa.plugin.plans import plans_of
+from pytest_aprqa.plugin.worker_input import RUN_ID, told
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import FailurePolicy
 
@@ -23,8 +24,7 @@ _run_id = pytest.StashKey[str]()
 def run_id(config: pytest.Config) -> str:
     """Return the id that every process of a session shares."""
     if _run_id not in config.stash:
-        given = getattr(config, "workerinput", {}).get("aprqa_run_id")
-        config.stash[_run_id] = given or uuid.uuid4().hex
+        config.stash[_run_id] = told(config, RUN_ID) or uuid.uuid4().hex
     return config.stash[_run_id]
 
 

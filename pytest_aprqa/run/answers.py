@@ -34,8 +34,7 @@ class Answers:
     def __init__(self, laboratory: Laboratory) -> None:
         self._laboratory = laboratory
         self._known: dict[Key, Generation] = {}
-        self._batchable: dict[Cell, list[Check]] = {}
-        self._batched: set[tuple[Cell, int]] = set()
+        self._batches: dict[Cell, dict[str, Sequence[Check]]] = {}
 
     def of(self, check: Check) -> Generation:
         """Return the answer to a scenario check. Raises EngineError."""
@@ -103,16 +102,18 @@ class Answers:
     def _ask_neighbours(self, check: Check) -> None:
         """Ask the batch that a check belongs to, once."""
         group = Cell(check.cell.format, check.cell.backend)
-        if group not in self._batchable:
-            scenarios = self._laboratory.scenarios(group)
-            self._batchable[group] = [other for other in scenarios if self._fits_a_batch(other)]
-        checks = self._batchable[group]
-        if check not in checks:
-            return
-        start = checks.index(check) // BATCH * BATCH
-        if (group, start) not in self._batched:
-            self._batched.add((group, start))
-            self._ask_batch(checks[start : start + BATCH])
+        if group not in self._batches:
+            self._batches[group] = self._batches_of(group)
+        if batch := self._batches[group].get(check.name):
+            for asked in batch:
+                del self._batches[group][asked.name]
+            self._ask_batch(batch)
+
+    def _batches_of(self, group: Cell) -> dict[str, Sequence[Check]]:
+        """Return the batch of each check of a format and backend that can be asked in one."""
+        checks = [c for c in self._laboratory.scenarios(group) if self._fits_a_batch(c)]
+        batches = [checks[start : start + BATCH] for start in range(0, len(checks), BATCH)]
+        return {check.name: batch for batch in batches for check in batch}
 
     def _fits_a_batch(self, check: Check) -> bool:
         if check.cell.modality is Modality.SERVE or check.params.get("past_context"):

@@ -63,16 +63,19 @@ def _run(check: Check, laboratory: Laboratory) -> Evidence:
         return not_run(check, Outcome.SKIPPED, reason, Attribution.ENVIRONMENT)
     try:
         laboratory.require(check.needs, check.cell)
-        if known := laboratory.results.find(check):
+        slot = laboratory.results.slot(check)
+        if known := slot.find():
             return known
-        evidence = _attempt(check, laboratory)
+        evidence = _timed(_attempt(check, laboratory), started, begun)
+        slot.keep(evidence)
+        return evidence
     except BlockedError as blocked:
-        evidence = not_run(check, Outcome.SKIPPED, str(blocked))
-    evidence = evidence.model_copy(
-        update={"started": started, "seconds": round(time.perf_counter() - begun, 4)}
-    )
-    laboratory.results.keep(check, evidence)
-    return evidence
+        return _timed(not_run(check, Outcome.SKIPPED, str(blocked)), started, begun)
+
+
+def _timed(evidence: Evidence, started: str, begun: float) -> Evidence:
+    seconds = round(time.perf_counter() - begun, 4)
+    return evidence.model_copy(update={"started": started, "seconds": seconds})
 
 
 def _attempt(check: Check, laboratory: Laboratory) -> Evidence:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytest_aprqa.engine.memory import machine_memory
 from pytest_aprqa.engine.protocol import Engine
@@ -49,16 +50,16 @@ class WarmEngines:
         self._budget = int(SHARE * machine_memory() / laboratories) if budget is None else budget
         self._warm: OrderedDict[Key, _Warm] = OrderedDict()
 
-    def get(self, key: Key, weights: int, make: Callable[[], Engine]) -> Engine:
+    def get(self, key: Key, files: Iterable[Path], make: Callable[[], Engine]) -> Engine:
         """Return the engine of a key, made when there is none.
 
         Args:
             key: of the engine.
-            weights: bytes of its files.
+            files: that it loads.
             make: called when there is no such engine; it may raise.
         """
         if key not in self._warm:
-            needs = memory_needed(weights)
+            needs = memory_needed(_size(files))
             self._make_room(needs)
             self._warm[key] = _Warm(make(), needs)
         self._warm.move_to_end(key)
@@ -82,6 +83,11 @@ class WarmEngines:
     def _close_oldest(self) -> None:
         _, oldest = self._warm.popitem(last=False)
         oldest.engine.close()
+
+
+def _size(files: Iterable[Path]) -> int:
+    """Return how many bytes files have; what is gone is for the engine to find."""
+    return sum(path.stat().st_size for path in files if path.exists())
 
 
 def memory_needed(weights: int) -> int:

@@ -108,8 +108,7 @@ class Laboratory:
         key = (cell.format, cell.backend or Backend.CPU)
         artifact = self.artifact(key[0])
         self._ahead.start()
-        weights = sum(path.stat().st_size for path in artifact.files if path.exists())
-        return self._engines.get(key, weights, lambda: self._open(artifact, key[1]))
+        return self._engines.get(key, artifact.files, lambda: self._open(artifact, key[1]))
 
     def _open(self, artifact: Artifact, backend: Backend) -> Engine:
         gibibytes = self.settings.engine_memory

@@ -11,6 +11,7 @@ from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.parity import judge_backends, judge_formats, judge_modalities
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check
+from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
 from pytest_aprqa.run.endpoint import compare_with_endpoint
 from pytest_aprqa.run.fidelity import pair_of
@@ -107,5 +108,5 @@ _COMPARISONS: dict[str, Callable[[Check, Laboratory], Result]] = {
     "modality": _modalities,
     "format": _formats,
     "backend": _backends,
-    "endpoint": compare_with_endpoint,
+    ENDPOINT: compare_with_endpoint,
 }

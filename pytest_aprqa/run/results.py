@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,15 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from pytest_aprqa.artifact.atomic_file import atomic_file
+from pytest_aprqa.artifact.digest import sha256_of_file
 from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.engine.devices import gpu_names
 from pytest_aprqa.engine.open import usable_cores
 from pytest_aprqa.playbook.check import Check, CheckKind
+from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import Attribution, Backend, Category, Format, Gateway, Modality, Outcome
+from pytest_aprqa.words import Attribution, Category, Format, Gateway, Modality, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
 FOLDER = "results"
 
 _OF_THE_MODEL = (None, Attribution.MODEL, Attribution.CONVERSION)
-_CODE = (".py", ".toml", ".yaml", ".txt")
-_NOT_CODE = ("builtin",)
+_NOT_CODE = ("builtin", "__pycache__")
 
 
 class Results:
@@ -47,64 +48,75 @@ class Results:
         self._enabled = laboratory.settings.result_cache
         self._folder = laboratory.workshop.cache_dir / FOLDER
 
-    def find(self, check: Check) -> Evidence | None:
-        """Return the evidence an earlier run found for the very same check, marked as reused."""
-        path = self._path(check)
-        if path is None:
-            return None
-        try:
-            evidence = Evidence.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            return None
-        return evidence.model_copy(update={"reused": True})
-
-    def keep(self, check: Check, evidence: Evidence) -> None:
-        """Keep what a check has found; a cache that cannot be written is no fault of the run."""
-        if not _is_lasting(evidence):
-            return
-        path = self._path(check)
-        if path is None:
-            return
-        with suppress(OSError, ArtifactError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(path) as file:
-                file.write(evidence.model_dump_json().encode())
-
-    def _path(self, check: Check) -> Path | None:
-        """Return where the result of a check is kept; None when it follows from more than is known."""
+    def slot(self, check: Check) -> Slot:
+        """Return where the result of a check is kept; nowhere, when it follows from unknowns."""
         if not self._enabled or _looks_elsewhere(check, self._laboratory):
-            return None
+            return Slot(None)
         try:
-            key = _digest(self._inputs(check))
+            key = _digest({"run": self._basis, **self._inputs(check)})
         except (ArtifactError, OSError):
-            return None
-        return self._folder / key[:2] / f"{key}.json"
+            return Slot(None)
+        return Slot(self._folder / key[:2] / f"{key}.json")
+
+    @cached_property
+    def _basis(self) -> str:
+        """What every result of this run follows from."""
+        settings = self._laboratory.settings
+        return _digest(
+            {
+                "model": self._laboratory.plan.model.model_dump(mode="json"),
+                "threads": settings.threads or usable_cores(),
+                "apr": _binary(settings.apr_binary),
+                "machine": _machine(),
+                "code": code_digest(),
+            }
+        )
 
     def _inputs(self, check: Check) -> dict[str, Any]:
-        """Return everything the result of a check follows from."""
+        """Return what the result of one check follows from."""
         from pytest_aprqa.run.laboratory import REFERENCE
 
         laboratory = self._laboratory
         formats = {check.cell.format, REFERENCE} & {*laboratory.plan.formats}
-        settings = laboratory.settings
         return {
             "check": _content(check),
-            "model": laboratory.plan.model.model_dump(mode="json"),
             "artifacts": [
                 _identity(laboratory.artifact(format)) for format in Format if format in formats
             ],
-            "threads": settings.threads or usable_cores(),
-            "apr": _binary(settings.apr_binary),
-            "machine": _machine(gpu=check.cell.backend is Backend.GPU),
-            "code": code_digest(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one result in the cache; without a path nothing is found and nothing kept."""
+
+    path: Path | None
+
+    def find(self) -> Evidence | None:
+        """Return the evidence an earlier run found for the very same check, marked as reused."""
+        if self.path is None:
+            return None
+        try:
+            evidence = Evidence.model_validate_json(self.path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return evidence.model_copy(update={"reused": True})
+
+    def keep(self, evidence: Evidence) -> None:
+        """Keep what a check has found; a cache that cannot be written is no fault of the run."""
+        if self.path is None or not _is_lasting(evidence):
+            return
+        with suppress(OSError, ArtifactError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(self.path) as file:
+                file.write(evidence.model_dump_json().encode())
 
 
 def _looks_elsewhere(check: Check, laboratory: Laboratory) -> bool:
     """Whether a check looks at other results, or at a server we do not know."""
     if check.kind is CheckKind.REGRESSION or check.subject == Gateway.G3:
         return True
-    if check.subject == "endpoint":
+    if check.subject == ENDPOINT:
         return True
     over_http = check.cell.modality is Modality.SERVE or check.kind is CheckKind.PARITY
     return over_http and laboratory.settings.base_url is not None
@@ -150,7 +162,7 @@ def _binary(name: str | None) -> tuple[str, int, int] | None:
 
 
 @cache
-def _machine(*, gpu: bool) -> dict[str, Any]:
+def _machine() -> dict[str, Any]:
     """Return what of this machine can change an answer or a measurement."""
     here = environment_of((), "")
     return {
@@ -159,22 +171,21 @@ def _machine(*, gpu: bool) -> dict[str, Any]:
         "cpu": here.cpu,
         "cores": here.cores,
         "packages": {name: told for name, told in here.packages.items() if "pytest" not in name},
-        "gpu": gpu_names() if gpu else [],
+        "gpu": gpu_names(),
     }
 
 
 @cache
 def code_digest() -> str:
-    """Return the sha256 over what this package judges with, the shipped models left out."""
+    """Return the sha256 over all that this package judges with, the shipped models left out."""
     whole = hashlib.sha256()
     root = Path(str(files("pytest_aprqa")))
     for folder, inner, names in os.walk(root):
         inner[:] = sorted(name for name in inner if name not in _NOT_CODE)
         for name in sorted(names):
-            if name.endswith(_CODE):
-                path = Path(folder, name)
-                whole.update(f"{path.relative_to(root)}\0".encode())
-                whole.update(path.read_bytes())
+            path = Path(folder, name)
+            whole.update(f"{path.relative_to(root)}\0".encode())
+            whole.update(sha256_of_file(path).encode())
     return whole.hexdigest()
 
 
