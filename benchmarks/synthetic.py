@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_aprqa.artifact.config import config_from_hf
+from pytest_aprqa.artifact.config_hf import config_from_hf
 from pytest_aprqa.artifact.dtypes import from_float32, nbytes
 from pytest_aprqa.artifact.names import required_tensors
 from pytest_aprqa.artifact.safetensors_write import write_safetensors

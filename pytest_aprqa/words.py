@@ -140,11 +140,34 @@ class SizeCategory(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The part of format x backend x modality a check is about; None where it does not matter."""
+    """The part of format x backend x modality a check is about; None where it does not matter.
+
+    Attributes:
+        quantization: which of a format's artifacts, in lower case, where a plan has several of
+            them; None where the format alone says which.
+    """
 
     format: Format | None = None
     backend: Backend | None = None
     modality: Modality | None = None
+    quantization: str | None = None
 
     def __str__(self) -> str:
-        return "-".join(part for part in (self.format, self.backend, self.modality) if part)
+        parts = (self.format, self.quantization, self.backend, self.modality)
+        return "-".join(part for part in parts if part)
+
+    @classmethod
+    def named(cls, artifact: str) -> Cell:
+        """Return the artifact of a name."""
+        format_, _, quantization = artifact.partition("-")
+        return cls(Format(format_), quantization=quantization or None)
+
+    @property
+    def artifact(self) -> Cell:
+        """The artifact alone; as text its name ("gguf", "gguf-q8_0")."""
+        return Cell(self.format, quantization=self.quantization)
+
+    @property
+    def engine(self) -> Cell:
+        """The artifact on its backend, the CPU unless said otherwise: what is loaded once."""
+        return Cell(self.format, self.backend or Backend.CPU, quantization=self.quantization)

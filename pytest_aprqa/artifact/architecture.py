@@ -14,14 +14,18 @@ from typing import Any
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 
+# What a type inherits entry by entry.
+_TABLES = ("tensors", "keys", "extra", "fixed", "derived", "defaults", "only", "spellings")
+
 
 class Layout(StrEnum):
     """How the values of a GGUF tensor differ from those of its Hugging Face counterpart.
 
     SAME: not at all. ROPE_HEADS, ROPE_KV_HEADS: rows of each head interleaved, because llama.cpp
     rotates adjacent pairs where transformers rotates halves. QKV_BY_HEAD: the fused projection
-    lies head by head in Hugging Face, all q then all k then all v in GGUF. PLUS_ONE: GGUF stores
-    the norm weight that is multiplied, Hugging Face stores it less one.
+    lies by key head in Hugging Face, the queries of a head before its key and value; in GGUF all q
+    then all k then all v. PLUS_ONE: GGUF stores the norm weight that is multiplied, Hugging Face
+    stores it less one.
     """
 
     SAME = "same"
@@ -35,19 +39,33 @@ class Layout(StrEnum):
 class TensorRule:
     """One tensor of a model, or one per layer when the names hold `{}`.
 
+    It is one per expert when they hold `{e}` or end in `[e]`. A name that ends in `[e]` is that of a
+    stack of all experts; in `[e,0/2]`, of a stack in which each expert has two such tensors, of
+    which this is the first.
+
     Attributes:
         hf: name in SafeTensors and APR.
         gguf: name in GGUF.
-        shape: row-major, each dimension the name of a ModelConfig attribute.
+        shape: row-major, each dimension a number or the name of a ModelConfig attribute.
         layout: how GGUF holds the values.
         when: the boolean ModelConfig attribute that says whether it exists; "" is always.
+        fused: name in SafeTensors that stack the experts, as transformers 5 holds them; "" is `hf`.
+        gguf_shape: in GGUF, where dimensions of one are left out; () is `shape`.
+        router: it chooses experts, which rounding would change: it is never quantised.
     """
 
     hf: str
     gguf: str
-    shape: tuple[str, ...]
+    shape: tuple[str | int, ...]
     layout: Layout = Layout.SAME
     when: str = ""
+    fused: str = ""
+    gguf_shape: tuple[str | int, ...] = ()
+    router: bool = False
+
+    @property
+    def per_expert(self) -> bool:
+        return "{e}" in self.hf or "[e" in self.hf
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +77,15 @@ class Architecture:
         hf_class: the class transformers builds, `architectures[0]` of config.json.
         gguf: `general.architecture`.
         tensors: all tensors, in the order they are written.
-        keys: ModelConfig field -> key of config.json, where it is not the field's own name.
+        keys: ModelConfig field -> key of config.json, where it is not the field's own name; "" where
+            there is none.
         extra: key of config.json -> key of GGUF without the architecture's prefix, for values
             that ModelConfig carries without understanding them.
         fixed: field of ModelConfig or key of config.json -> the only value GGUF can express.
         derived: key of config.json -> ModelConfig attribute that GGUF takes it to be.
+        only: key of config.json -> the only value with which the tensors are these; with another
+            it is an architecture of its own.
+        spellings: key of config.json -> another key that means the same.
         defaults: key of config.json -> value transformers assumes when the key is absent.
         layer_norm: whether it normalises with LayerNorm; else RMSNorm.
         sliding_period: every so many-th layer sees everything, the others a window; 0: all do.
@@ -78,8 +100,24 @@ class Architecture:
     fixed: dict[str, Any] = field(default_factory=dict)
     derived: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
+    only: dict[str, Any] = field(default_factory=dict)
+    spellings: dict[str, str] = field(default_factory=dict)
     layer_norm: bool = False
     sliding_period: int = 0
+
+    @property
+    def experts(self) -> bool:
+        """Whether its layers are mixtures of experts."""
+        return any(rule.per_expert for rule in self.tensors)
+
+    @property
+    def expert_sizes(self) -> tuple[str, ...]:
+        """The fields of ModelConfig on experts that a configuration must state."""
+        if not self.experts:
+            return ()
+        sizes = {size for rule in self.tensors for size in rule.shape}
+        own = ("expert_size", "shared_expert_size")
+        return ("num_experts", "num_experts_used", *(size for size in own if size in sizes))
 
 
 def architecture(model_type: str) -> Architecture:
@@ -97,20 +135,19 @@ def architecture(model_type: str) -> Architecture:
         ) from None
 
 
-def architecture_of_gguf(name: str) -> Architecture:
-    """Return what is known of a `general.architecture`.
+def architecture_of_gguf(name: str, experts: bool = False) -> Architecture:
+    """Return what is known of a `general.architecture`, with experts or without.
 
-    Several model types may share one (mistral is a llama to llama.cpp); the first in
-    alphabetical order whose `model_type` equals the name wins, else the first that uses it.
+    Several model types may share one (mistral and mixtral are llamas to llama.cpp); among those that
+    have experts as asked, or else among all, the one whose `model_type` equals the name wins, else
+    the first in alphabetical order.
 
     Raises:
         ArtifactError: UNSUPPORTED, naming the architecture, when nothing is known.
     """
-    if name in _all() and _all()[name].gguf == name:
-        return _all()[name]
-    for known in _all().values():
-        if known.gguf == name:
-            return known
+    sharing = [known for known in _all().values() if known.gguf == name]
+    if sharing:
+        return min(sharing, key=lambda k: (k.experts is not experts, k.model_type != name))
     names = sorted({known.gguf for known in _all().values()})
     raise ArtifactError(
         ArtifactFault.UNSUPPORTED,
@@ -147,6 +184,9 @@ def _build(name: str, raw: dict[str, dict[str, Any]]) -> Architecture:
                 shape=tuple(rule["shape"]),
                 layout=Layout(rule.get("layout", Layout.SAME)),
                 when=rule.get("when", ""),
+                fused=rule.get("fused", ""),
+                gguf_shape=tuple(rule.get("gguf_shape", ())),
+                router=rule.get("router", False),
             )
             for hf, rule in merged["tensors"].items()
         ),
@@ -155,20 +195,22 @@ def _build(name: str, raw: dict[str, dict[str, Any]]) -> Architecture:
         fixed=merged.get("fixed", {}),
         defaults=merged.get("defaults", {}),
         derived=merged.get("derived", {}),
+        only=merged.get("only", {}),
+        spellings=merged.get("spellings", {}),
         layer_norm=merged.get("layer_norm", False),
         sliding_period=merged.get("sliding_period", 0),
     )
 
 
 def _inherit(name: str, raw: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return a table with those of the type it extends; its own entries win, `drop` removes."""
+    """Return a table with those of the type it extends; its own entries win, `drop` takes out."""
     own = raw[name]
     if "extends" not in own:
         return own
     base = _inherit(own["extends"], raw)
     merged: dict[str, Any] = {**base, **own}
-    for table in ("tensors", "keys", "extra", "fixed", "derived", "defaults"):
+    for table in _TABLES:
         merged[table] = {**base.get(table, {}), **own.get(table, {})}
-    for hf in own.get("drop", ()):
-        del merged["tensors"][hf]
+    for key in own.get("drop", ()):
+        del next(merged[table] for table in _TABLES if key in merged[table])[key]
     return merged

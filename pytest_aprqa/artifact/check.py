@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pytest_aprqa.artifact.check_reference import check_reference
 from pytest_aprqa.artifact.check_tensors import check_tensors
 from pytest_aprqa.artifact.check_tokenizer import check_tokenizer
-from pytest_aprqa.artifact.config import RULE, ModelConfig, read_hf_config
+from pytest_aprqa.artifact.config import RULE, ModelConfig
+from pytest_aprqa.artifact.config_hf import read_hf_config
 from pytest_aprqa.artifact.contents import read_config
 from pytest_aprqa.artifact.integrity import NO_MODEL_RULES, check_structure, merged
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault

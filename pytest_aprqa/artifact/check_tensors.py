@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pytest_aprqa.artifact.config import RULE, ModelConfig
 from pytest_aprqa.artifact.contents import (
@@ -20,6 +20,7 @@ from pytest_aprqa.artifact.names import (
     head_and_embedding,
     naming_of,
     required_tensors,
+    stored_shapes,
 )
 from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.observation import FileReport, Finding, Severity
@@ -30,6 +31,9 @@ HEAD_RULE = "F-LAYOUT-CONTRACT-002"
 OFFSETS_RULE = "G0-OFFSETS"
 
 _LAYER = re.compile(r"\.(\d+)\.")
+_EXPERT = re.compile(r"\.experts\.(\d+)\.")
+_HEADS = ("lm_head.weight", "output.weight")
+_Shapes = Mapping[str, tuple[int, ...]]
 _SHOWN = 5  # findings of one kind that are listed before the rest is counted
 
 
@@ -41,39 +45,42 @@ def check_tensors(file: TensorFile, config: ModelConfig) -> FileReport:
     """
     naming = naming_of(file.tensors)
     slots = required_tensors(config)
+    shapes = stored_shapes(slots, naming)
     findings = [
-        *_shown(list(_missing(file, slots, naming))),
-        *_shown(list(_shapes(file, slots, naming))),
+        *_shown(list(_missing(file, shapes))),
+        *_shown(list(_shapes(file, shapes, config))),
         *_shown(list(_unexpected(file, slots, config))),
         *_head(file, config),
         *_beyond(file),
     ]
-    return FileReport(tuple(findings), {"required_tensors": len(slots)})
+    return FileReport(tuple(findings), {"required_tensors": len(shapes)})
 
 
-def _missing(file: TensorFile, slots: tuple[TensorSlot, ...], naming: Naming) -> Iterator[Finding]:
-    for slot in slots:
-        name = slot.name(naming)
+def _missing(file: TensorFile, shapes: _Shapes) -> Iterator[Finding]:
+    for name, shape in shapes.items():
         if name not in file.tensors:
             yield Finding(
                 MISSING_RULE,
                 f"tensor {name!r} is missing; the configuration demands it with shape "
-                f"{list(slot.shape)}",
+                f"{list(shape)}",
                 where=name,
             )
 
 
-def _shapes(file: TensorFile, slots: tuple[TensorSlot, ...], naming: Naming) -> Iterator[Finding]:
-    for slot in slots:
-        info = file.tensors.get(slot.name(naming))
-        if info is None or info.shape == slot.shape:
+def _shapes(file: TensorFile, shapes: _Shapes, config: ModelConfig) -> Iterator[Finding]:
+    for name, shape in shapes.items():
+        info = file.tensors.get(name)
+        if info is None or info.shape == shape:
             continue
-        reversed_ = info.shape == slot.shape[::-1]
-        hint = "; its dimensions are listed in reverse" if reversed_ else ""
+        hint = ""
+        if info.shape == shape[::-1]:
+            hint = "; its dimensions are listed in reverse"
+        elif shape[0] == config.num_experts and info.shape[1:] == shape[1:]:
+            hint = f"; it is made for {info.shape[0]} experts, not for {shape[0]}"
         yield Finding(
-            HEAD_RULE if slot.hf == "lm_head.weight" else SHAPE_RULE,
+            HEAD_RULE if name in _HEADS else SHAPE_RULE,
             f"tensor {info.name!r} has shape {list(info.shape)}, "
-            f"by the configuration it must be {list(slot.shape)}{hint}",
+            f"by the configuration it must be {list(shape)}{hint}",
             where=info.name,
         )
 
@@ -82,9 +89,12 @@ def _unexpected(
     file: TensorFile, slots: tuple[TensorSlot, ...], config: ModelConfig
 ) -> Iterator[Finding]:
     for name in unexpected_tensors(file, slots):
-        layer = _LAYER.search(name)
+        layer, expert = _LAYER.search(name), _EXPERT.search(name)
         if layer and int(layer[1]) >= config.num_layers:
             message = f"tensor {name!r} belongs to layer {layer[1]} of {config.num_layers}"
+            yield Finding(RULE, message, where=name)
+        elif expert and int(expert[1]) >= (config.num_experts or 0):
+            message = f"tensor {name!r} belongs to expert {expert[1]} of {config.num_experts or 0}"
             yield Finding(RULE, message, where=name)
         else:
             message = f"tensor {name!r} has no place in a {config.model_type} model"
@@ -94,7 +104,7 @@ def _unexpected(
 def _head(file: TensorFile, config: ModelConfig) -> Iterator[Finding]:
     """Check the head of a tied model: in APR it must be there, and it must be the embedding."""
     pair = head_and_embedding(config.architecture)
-    named = naming_of(file.tensors) is Naming.HF
+    named = naming_of(file.tensors) is not Naming.GGUF
     if pair is not None and config.tied and file.format is Format.APR and named:
         head, embedding = pair
         if head not in file.tensors:

@@ -6,13 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_aprqa.artifact.architecture import architecture
-from pytest_aprqa.artifact.config import (
-    RULE,
-    ModelConfig,
-    config_from_hf,
-    config_to_hf,
-    hf_keys,
-)
+from pytest_aprqa.artifact.config import RULE, ModelConfig
+from pytest_aprqa.artifact.config_hf import config_from_hf, config_to_hf, hf_keys
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed

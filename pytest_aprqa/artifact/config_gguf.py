@@ -24,6 +24,13 @@ from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 _RMS_EPS = "attention.layer_norm_rms_epsilon"
 _LAYER_NORM_EPS = "attention.layer_norm_epsilon"
 _EMBEDDING = "token_embd.weight"
+# Field of ModelConfig -> key.
+_EXPERT_KEYS = {
+    "num_experts": "expert_count",
+    "num_experts_used": "expert_used_count",
+    "expert_size": "expert_feed_forward_length",
+    "shared_expert_size": "expert_shared_feed_forward_length",
+}
 
 
 def config_from_gguf(file: TensorFile) -> ModelConfig:
@@ -78,6 +85,7 @@ def _understand(file: TensorFile) -> ModelConfig:
         tied=flags.get("tied", False),
         attention_bias=flags.get("attention_bias", False),
         mlp_bias=flags.get("mlp_bias", False),
+        parallel_norms=(2 if flags["two_norms"] else 1) if "two_norms" in flags else None,
     )
     config = replace(
         config,
@@ -85,6 +93,8 @@ def _understand(file: TensorFile) -> ModelConfig:
         attention_bias=known.fixed.get("attention_bias", config.attention_bias),
         rope_scaling=_rope_scaling(keys, file, config),
     )
+    sizes: dict[str, Any] = {field: keys.whole(_EXPERT_KEYS[field]) for field in known.expert_sizes}
+    config = replace(config, **sizes)
     for suffix, value in keys.left().items():
         if not has_no_effect(suffix, value, config):
             raise ArtifactError(
@@ -131,6 +141,9 @@ def _key_values(config: ModelConfig) -> dict[str, int | float | bool | str | lis
         values["rope.freq_base_swa"] = config.local_rope_theta
     if config.sliding_window is not None and "use_sliding_window" not in known.fixed:
         values["attention.sliding_window"] = config.sliding_window
+    for field, suffix in _EXPERT_KEYS.items():
+        if getattr(config, field) is not None:
+            values[suffix] = getattr(config, field)
     for hf, suffix in known.extra.items():
         value = config.extra.get(hf, known.defaults.get(hf))
         if value is not None:
@@ -146,7 +159,8 @@ class _Keys:
         if not isinstance(name, str):
             raise _malformed(f"general.architecture is {name!r}, expected a name")
         self.file = file
-        self.known: Architecture = architecture_of_gguf(name)
+        experts = bool(file.metadata.get(f"{name}.expert_count"))
+        self.known: Architecture = architecture_of_gguf(name, experts)
         self._read: set[str] = set()
 
     def left(self) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_aprqa.artifact.config import ModelConfig, config_from_hf, read_hf_config
+from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.config_apr import config_from_apr
 from pytest_aprqa.artifact.config_gguf import config_from_gguf
+from pytest_aprqa.artifact.config_hf import config_from_hf, read_hf_config
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.names import (
     Naming,
@@ -20,11 +21,13 @@ from pytest_aprqa.artifact.names import (
     head_and_embedding,
     naming_of,
     required_tensors,
+    stored_shapes,
 )
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.row_order import to_hf_layout
 from pytest_aprqa.artifact.same_bytes import same_bytes
+from pytest_aprqa.artifact.stack import can_be_stacked
 from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer import Vocabulary, vocabulary_from_apr, vocabulary_from_gguf
@@ -115,7 +118,7 @@ def read_vocabulary(
 def unexpected_tensors(file: TensorFile, slots: Sequence[TensorSlot]) -> list[str]:
     """Return the names in a file that the architecture has no place for."""
     naming = naming_of(file.tensors)
-    expected = {slot.name(naming) for slot in slots}
+    expected = stored_shapes(slots, naming)
     known = (*FACTOR_TENSORS, "lm_head.weight", "output.weight")
     return [
         name
@@ -145,7 +148,8 @@ def _tensors(file: TensorFile, config: ModelConfig) -> Iterator[TensorSource]:
 def _tensor(
     file: TensorFile, config: ModelConfig, slot: TensorSlot, naming: Naming
 ) -> TensorSource:
-    name = slot.name(naming)
+    place = slot.places[naming]
+    name = place.name
     info = file.tensors.get(name)
     if info is None:
         raise ArtifactError(
@@ -155,15 +159,22 @@ def _tensor(
             rule=MISSING_RULE,
             where=name,
         )
-    if info.shape != slot.shape:
+    if info.shape != place.shape:
         raise ArtifactError(
             ArtifactFault.MALFORMED,
             f"tensor {name!r} has shape {list(info.shape)}, "
-            f"by the configuration it must be {list(slot.shape)}",
+            f"by the configuration it must be {list(place.shape)}",
             rule=SHAPE_RULE,
             where=name,
         )
-    stored = TensorSource(slot.hf, info.dtype, info.shape, partial(file.raw, name))
+    if place.parts > 1 and not can_be_stacked(info.dtype, slot.shape):
+        raise ArtifactError(
+            ArtifactFault.UNSUPPORTED,
+            f"tensor {name!r} is a stack whose parts cannot be told apart in {info.dtype}",
+            where=name,
+        )
+    raw = partial(file.raw, name, place.index, place.parts)
+    stored = TensorSource(slot.hf, info.dtype, slot.shape, raw)
     return to_hf_layout(stored, slot.layout, config) if naming is Naming.GGUF else stored
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.apr_write import write_apr
-from pytest_aprqa.artifact.config import config_to_hf
+from pytest_aprqa.artifact.config_hf import config_to_hf
 from pytest_aprqa.artifact.contents import ModelContents, model_contents
 from pytest_aprqa.artifact.convert_dtype import (
     DTypeChange,
@@ -25,10 +25,10 @@ from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.gguf_write import write_gguf
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import Artifact
-from pytest_aprqa.artifact.names import head_and_embedding, required_tensors
+from pytest_aprqa.artifact.names import Naming, head_and_embedding, required_tensors
 from pytest_aprqa.artifact.rope_factors import factor_tensors
-from pytest_aprqa.artifact.row_order import to_gguf_layout
 from pytest_aprqa.artifact.safetensors_write import write_sharded_safetensors
+from pytest_aprqa.artifact.stack import stored_as
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer_hf import write_hf_tokenizer
@@ -115,14 +115,17 @@ def _main_path(target: Format, directory: Path) -> Path:
 def _write(
     contents: ModelContents, target: Format, directory: Path, quantization: DType | None
 ) -> list[DTypeChange]:
-    tensors, changes = with_target_dtypes(contents.tensors, target, quantization)
+    routers = {slot.hf for slot in required_tensors(contents.config) if slot.router}
+    tensors, changes = with_target_dtypes(contents.tensors, target, quantization, routers)
     if target is Format.SAFETENSORS:
-        _write_safetensors(contents, tensors, directory)
+        stored = stored_as(Naming.HF, contents.config, tensors)
+        _write_safetensors(contents, stored, directory)
     elif target is Format.APR:
-        whole = _with_head(contents, tensors)
+        whole = _with_head(contents, stored_as(Naming.HF, contents.config, tensors))
         write_apr(directory / _FILE_NAMES[target], whole, apr_metadata(contents, whole))
     else:
-        named = [*factor_tensors(contents.config), *_as_gguf(contents, tensors)]
+        stored = stored_as(Naming.GGUF, contents.config, tensors)
+        named = [*factor_tensors(contents.config), *stored]
         write_gguf(directory / _FILE_NAMES[target], named, gguf_metadata(contents, named))
     return changes
 
@@ -147,15 +150,6 @@ def _with_head(contents: ModelContents, tensors: Sequence[TensorSource]) -> list
     head, embedding = pair
     (source,) = (tensor for tensor in tensors if tensor.name == embedding)
     return [*tensors, TensorSource(head, source.dtype, source.shape, source.data)]
-
-
-def _as_gguf(contents: ModelContents, tensors: Sequence[TensorSource]) -> list[TensorSource]:
-    slots = required_tensors(contents.config)
-    moved = (
-        (slot, to_gguf_layout(tensor, slot.layout, contents.config))
-        for slot, tensor in zip(slots, tensors, strict=True)
-    )
-    return [TensorSource(slot.gguf, t.dtype, t.shape, t.data) for slot, t in moved]
 
 
 def _write_record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,12 @@ _WIDER_THAN_F32 = (DType.F64, DType.I64, DType.I32, DType.U64, DType.U32)
 _HALVES = (DType.F16, DType.BF16)
 # Of APR's types those that every reader of the format decodes alike.
 _APR_TYPES = (*_FLOATS, DType.Q4_K, DType.Q6_K, DType.APR_Q4, DType.APR_Q8)
+# `apr quantize` takes llama.cpp's q8_0 and q4_0 for its own types, though they are others.
 _APR_WORDS = {
     "int8": DType.APR_Q8,
     "int4": DType.APR_Q4,
+    "q8_0": DType.APR_Q8,
+    "q4_0": DType.APR_Q4,
     "fp16": DType.F16,
     "q4k": DType.Q4_K,
 }
@@ -73,22 +76,27 @@ def quantization_dtype(name: str, target: Format) -> DType:
 
 
 def with_target_dtypes(
-    tensors: Sequence[TensorSource], target: Format, quantization: DType | None
+    tensors: Sequence[TensorSource],
+    target: Format,
+    quantization: DType | None,
+    plain: Collection[str] = (),
 ) -> tuple[list[TensorSource], list[DTypeChange]]:
     """Return the tensors in the dtypes the target stores them in, and what changed.
 
     Without a quantisation each keeps its dtype where the format can hold it. GGUF keeps vectors in
     F32, as llama.cpp demands; going back they get the dtype of the matrices again where that
-    loses nothing. With one the matrices get it, except those whose rows are not whole blocks of it.
+    loses nothing. With one the matrices get it, except those whose rows are not whole blocks of it
+    and those named in `plain`. A matrix of one row is a vector.
 
     Raises:
         ArtifactError: UNSUPPORTED, when no matrix can have the quantisation.
     """
-    matrices = Counter(tensor.dtype for tensor in tensors if len(tensor.shape) > 1)
+    matrices = Counter(tensor.dtype for tensor in tensors if not _is_vector(tensor))
     changed: list[TensorSource] = []
     changes: list[DTypeChange] = []
     for tensor in tensors:
-        dtype = _target_dtype(tensor, target, quantization, matrices)
+        wanted = None if tensor.name in plain else quantization
+        dtype = _target_dtype(tensor, target, wanted, matrices)
         changed.append(retyped(tensor, dtype))
         if dtype is not tensor.dtype:
             fits = dtype is DType.F32 and tensor.dtype not in _WIDER_THAN_F32
@@ -108,7 +116,7 @@ def _target_dtype(
 ) -> DType:
     if target is Format.SAFETENSORS:
         return quantization or _safetensors_dtype(tensor, matrices)
-    if len(tensor.shape) == 1:
+    if _is_vector(tensor):
         plain = tensor.dtype if tensor.dtype in _FLOATS else DType.F32
         return DType.F32 if target is Format.GGUF else plain
     wanted = quantization or tensor.dtype
@@ -119,10 +127,14 @@ def _target_dtype(
     return wanted
 
 
+def _is_vector(tensor: TensorSource) -> bool:
+    return len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[0] == 1)
+
+
 def _safetensors_dtype(tensor: TensorSource, matrices: Counter[DType]) -> DType:
     if any(dtype not in PLAIN_BYTES for dtype in matrices):
         return DType.F32
-    if tensor.dtype is DType.F32 and len(tensor.shape) == 1 and len(matrices) == 1:
+    if tensor.dtype is DType.F32 and _is_vector(tensor) and len(matrices) == 1:
         (common,) = matrices
         if common in _HALVES and _holds_exactly(tensor, common):
             return common
@@ -146,7 +158,7 @@ def _holds_exactly(tensor: TensorSource, dtype: DType) -> bool:
 
     Asked of vectors only: to look at every matrix would read the model twice.
     """
-    if dtype not in _FLOATS or len(tensor.shape) != 1:
+    if dtype not in _FLOATS or not _is_vector(tensor):
         return False
     values = to_float32(tensor.data(), tensor.dtype, tensor.shape)
     back = retyped(tensor, dtype)

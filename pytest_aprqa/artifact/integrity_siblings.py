@@ -1,4 +1,4 @@
-"""Layers held against their siblings: whether one is a copy of another."""
+"""Layers and experts held against their siblings: whether one is a copy of another."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pytest_aprqa.observation import Finding, Severity
 
 RULE = "G0-REPEATED-TENSOR"
 
-_LAYER = re.compile(r"\.\d+\.")
+_NUMBER = re.compile(r"\.\d+\.")
 
 
 class Siblings:
-    """The same matrices of all layers of a model.
+    """The same matrices of all layers, and of all experts, of a model.
 
     Training never leaves two matrices alike, bit for bit. Few are compared: only those whose
     largest magnitude and number of zeros agree.
@@ -28,7 +28,7 @@ class Siblings:
 
     def find(self, info: TensorInfo, statistics: Statistics) -> Iterator[Finding]:
         """Yield the finding that a tensor is a copy of one that was here before."""
-        role = _LAYER.sub(".{}.", info.name, count=1)
+        role = _NUMBER.sub(".{}.", info.name)
         if len(info.shape) < 2 or role == info.name or statistics.constant is not None:
             return
         alike = (role, info.dtype, info.shape, statistics.peak, statistics.zeros)

@@ -12,7 +12,8 @@ from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_directory import Found, look_at
 from pytest_aprqa.artifact.package_source import packaged_file
 from pytest_aprqa.playbook.model_spec import ModelSpec
-from pytest_aprqa.words import Format
+from pytest_aprqa.playbook.quantizations import several
+from pytest_aprqa.words import Cell, Format
 
 BUILTIN = Path(__file__).parent.parent / "builtin"
 """Where the models lie that ship with this package."""
@@ -24,11 +25,11 @@ class Located:
 
     Attributes:
         model: what was looked for.
-        found: per format, what is there.
+        found: by artifact name, what is there.
     """
 
     model: ModelSpec
-    found: Mapping[Format, Found]
+    found: Mapping[str, Found]
 
     @property
     def has_reference(self) -> bool:
@@ -47,7 +48,7 @@ class _Place:
     """
 
     words: str
-    look: Callable[[], Mapping[Format, Found]]
+    look: Callable[[], Mapping[str, Found]]
     decisive: bool = False
 
 
@@ -91,23 +92,49 @@ class _Search:
         places.append(_Place("the Hugging Face hub", self._hub))
         return places
 
-    def at(self, path: Path, source: str) -> Mapping[Format, Found]:
-        return look_at(path, source, self.model.sha256, skip=frozenset(self.model.files))
+    def at(
+        self, path: Path, source: str, sha256: Mapping[str, str] | None = None
+    ) -> Mapping[str, Found]:
+        return look_at(
+            path,
+            source,
+            {**(sha256 or {}), **self.model.sha256},
+            skip=frozenset(self.model.files),
+            quantizations=self.quantizations,
+        )
 
-    def named_files(self) -> dict[Format, Found]:
+    @property
+    def quantizations(self) -> tuple[str, ...]:
+        return tuple(name.lower() for name in self.model.quantizations)
+
+    def named_files(self) -> dict[str, Found]:
         """Return the files the playbook names per format."""
-        named: dict[Format, Found] = {}
-        for form, name in self.model.files.items():
-            path = self.playbook_dir / name
-            found = look_at(path, "files of the playbook", self.model.sha256)
-            if form not in found:
-                raise ArtifactError(
-                    ArtifactFault.NOT_FOUND,
-                    f"the playbook's files.{form} names {path}, where no {form} file is",
-                    where=str(path),
-                )
-            named[form] = found[form]
+        named: dict[str, Found] = {}
+        for form, names in self.model.files.items():
+            if isinstance(names, str):
+                found = self._named(form, form.value, names)
+                named |= {name: here for name, here in found.items() if here.format is form}
+                continue
+            for quantization, name in names.items():
+                told_apart = quantization if several(self.model) else None
+                found = self._named(form, f"{form}.{quantization}", name)
+                named[str(Cell(form, quantization=told_apart))] = found[form]
+                if len(names) == 1:
+                    named[form] = found[form]
         return named
+
+    def _named(self, form: Format, field: str, name: str) -> Mapping[str, Found]:
+        path = self.playbook_dir / name
+        found = look_at(
+            path, "files of the playbook", self.model.sha256, quantizations=self.quantizations
+        )
+        if form not in found:
+            raise ArtifactError(
+                ArtifactFault.NOT_FOUND,
+                f"the playbook's files.{field} names {path}, where no {form} file is",
+                where=str(path),
+            )
+        return found
 
     def _cache_places(self, root: Path) -> list[_Place]:
         org, name = self.model.hf_repo.split("/")
@@ -119,17 +146,16 @@ class _Search:
             for folder in folders
         ]
 
-    def _hub_cache(self) -> Mapping[Format, Found]:
+    def _hub_cache(self) -> Mapping[str, Found]:
         snapshot = cached_snapshot(self.model.hf_repo, self.model.revision)
         return {} if snapshot is None else self.at(snapshot, "Hugging Face cache")
 
-    def _package(self, words: str) -> Mapping[Format, Found]:
+    def _package(self, words: str) -> Mapping[str, Found]:
         assert self.model.package is not None
         path = packaged_file(self.model.package, self.cache_dir, offline=self.offline)
-        stated = {path.name: self.model.package.sha256, **self.model.sha256}
-        return look_at(path, words, stated)
+        return self.at(path, words, {path.name: self.model.package.sha256})
 
-    def _hub(self) -> Mapping[Format, Found]:
+    def _hub(self) -> Mapping[str, Found]:
         snapshot = downloaded_snapshot(
             self.model.hf_repo, self.model.revision, offline=self.offline
         )

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pytest_aprqa.artifact.files import files_of, first_of_shards
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.quantized_files import files_by_artifact, require_stated
 from pytest_aprqa.artifact.safetensors_index import INDEX_NAME, SINGLE_NAME
-from pytest_aprqa.words import Format
+from pytest_aprqa.words import Cell, Format
 
 MANIFEST = "SHA256SUMS"
 
@@ -42,31 +43,38 @@ def look_at(
     source: str,
     sha256: Mapping[str, str],
     skip: frozenset[Format] = frozenset(),
-) -> dict[Format, Found]:
-    """Return what a file or directory holds; nothing when it does not exist.
+    quantizations: tuple[str, ...] = (),
+) -> dict[str, Found]:
+    """Return what a file or directory holds, by artifact name; nothing when it does not exist.
+
+    Where several quantisations are looked for, a file that states one in its name is that artifact.
+    The only file of a format has also the format's name: it is what SafeTensors are derived from.
 
     Args:
         path: a weights file, or a directory of them.
         source: where that is, for people.
         sha256: file name -> sha256 as the playbook states it.
         skip: formats not to look for, because another file is named for them.
+        quantizations: those that the playbook states.
 
     Raises:
-        ArtifactError: MALFORMED when a directory has several files of one format.
+        ArtifactError: MALFORMED when of several files of one format it is not clear which is which.
     """
     if path.is_file():
-        paths = _of_file(path)
+        paths = _of_file(path, quantizations)
     elif path.is_dir():
-        paths = _of_directory(path, skip)
+        paths = _of_directory(path, skip, quantizations)
     else:
         return {}
-    return {
-        form: Found(form, where, source, _expected(form, where, sha256))
-        for form, where in paths.items()
-    }
+    found = {}
+    for name, where in paths.items():
+        form = Cell.named(name).format
+        assert form is not None
+        found[name] = Found(form, where, source, _expected(form, where, sha256))
+    return found
 
 
-def _of_file(path: Path) -> dict[Format, Path]:
+def _of_file(path: Path, quantizations: tuple[str, ...]) -> dict[str, Path]:
     form = _SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise ArtifactError(
@@ -75,7 +83,7 @@ def _of_file(path: Path) -> dict[Format, Path]:
             where=path.name,
         )
     if form is not Format.SAFETENSORS:
-        return {form: path}
+        return files_by_artifact(form, [path], quantizations)
     if path.name != SINGLE_NAME and not (path.parent / INDEX_NAME).is_file():
         raise ArtifactError(
             ArtifactFault.NOT_FOUND,
@@ -85,23 +93,18 @@ def _of_file(path: Path) -> dict[Format, Path]:
     return {form: path.parent}
 
 
-def _of_directory(directory: Path, skip: frozenset[Format]) -> dict[Format, Path]:
-    found: dict[Format, Path] = {}
+def _of_directory(
+    directory: Path, skip: frozenset[Format], quantizations: tuple[str, ...]
+) -> dict[str, Path]:
+    found: dict[str, Path] = {}
     has_weights = any((directory / name).is_file() for name in (SINGLE_NAME, INDEX_NAME))
     if has_weights and Format.SAFETENSORS not in skip:
         found[Format.SAFETENSORS] = directory
     for form in (Format.APR, Format.GGUF):
         paths = first_of_shards(list(directory.glob(f"*.{form}"))) if form not in skip else []
-        if len(paths) > 1:
-            names = ", ".join(path.name for path in paths)
-            raise ArtifactError(
-                ArtifactFault.MALFORMED,
-                f"{directory} has {len(paths)} {form} files ({names}); "
-                f"name the one to test under `files: {{{form}: ...}}` in the playbook",
-                where=str(directory),
-            )
-        if paths:
-            found[form] = paths[0]
+        if has_weights and len(quantizations) > 1:
+            require_stated(form, paths, quantizations)
+        found |= files_by_artifact(form, paths, quantizations)
     return found
 
 

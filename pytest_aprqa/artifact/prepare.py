@@ -16,7 +16,8 @@ from pytest_aprqa.artifact.locate import Located, locate
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.playbook.model_spec import ModelSpec
-from pytest_aprqa.words import Format
+from pytest_aprqa.playbook.quantizations import several
+from pytest_aprqa.words import Cell, Format
 
 CACHE_VARIABLE = "APRQA_CACHE"
 
@@ -87,13 +88,24 @@ class Workshop:
 
     @property
     def source_format(self) -> Format:
-        """The format everything else is converted from: SafeTensors where there are any."""
-        order = (Format.SAFETENSORS, Format.GGUF, Format.APR)
-        return next(form for form in order if form in self.located.found)
+        """The format everything else is converted from: SafeTensors where there are any.
 
-    def is_converted(self, form: Format) -> bool:
-        """Whether the artifact of a format is made here. Raises ArtifactError as `locate` does."""
-        return form not in self.located.found
+        Raises ArtifactError as `locate` does, and MALFORMED when several files could be it.
+        """
+        found = self.located.found
+        for form in (Format.SAFETENSORS, Format.GGUF, Format.APR):
+            if form in found:
+                return form
+        names = ", ".join(here.path.name for here in found.values())
+        raise ArtifactError(
+            ArtifactFault.MALFORMED,
+            f"there are several quantised files ({names}) and no SafeTensors to judge them by; "
+            "give the SafeTensors as `local_path:`, or one of the files if it is to stand for them",
+        )
+
+    def is_converted(self, form: Format, quantization: str | None = None) -> bool:
+        """Whether an artifact is made here. Raises ArtifactError as `locate` does."""
+        return str(Cell(form, quantization=quantization)) not in self.located.found
 
     def known(self, form: Format, quantization: str | None = None) -> Artifact | None:
         """Return an artifact that has been asked for before, else None."""
@@ -104,14 +116,19 @@ class Workshop:
         """All artifacts that have been asked for."""
         return tuple(self._artifacts.values())
 
+    def of(self, cell: Cell) -> Artifact:
+        """Return the artifact of a cell, as `artifact` does."""
+        assert cell.format is not None
+        return self.artifact(cell.format, cell.quantization)
+
     def artifact(self, form: Format, quantization: str | None = None) -> Artifact:
         """Return the artifact of a format, converting when need be; threads may ask at once.
 
         Args:
             form: of the artifact.
-            quantization: dtype of its matrices; None for the file as it was found, or converted
-                as the playbook's `quantizations` say, else in the dtypes of the source. A
-                quantised artifact is always made from the reference.
+            quantization: dtype of its matrices: a file that states it, else converted from the
+                reference. None for the file as it was found, or converted as the only one of the
+                playbook's `quantizations` says, else in the dtypes of the source.
 
         Raises:
             ArtifactError: NOT_FOUND, MALFORMED, UNSUPPORTED or ENVIRONMENT, see `locate` and
@@ -124,8 +141,8 @@ class Workshop:
             return self._artifacts[key]
 
     def _obtain(self, form: Format, quantization: str | None) -> Artifact:
-        found = self.located.found.get(form)
-        if found is not None and quantization is None:
+        found = self.located.found.get(str(Cell(form, quantization=quantization)))
+        if found is not None:
             return make_artifact(
                 form,
                 found.path,
@@ -135,7 +152,7 @@ class Workshop:
             )
         if form is Format.SAFETENSORS:
             return self._converted(self.artifact(self.source_format), form, quantization)
-        stated = next(iter(self.model.quantizations), None)
+        stated = None if several(self.model) else next(iter(self.model.quantizations), None)
         return self._converted(self.artifact(Format.SAFETENSORS), form, quantization or stated)
 
     def _converted(self, source: Artifact, form: Format, quantization: str | None) -> Artifact:

@@ -13,8 +13,8 @@ from pytest_aprqa.artifact.dtypes import from_float32, to_float32
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
 
-# Rows of these share a scale or a byte, so they cannot be moved without decoding.
-_NOT_BY_ROW = (DType.APR_Q4, DType.APR_Q8)
+NOT_BY_ROW = (DType.APR_Q4, DType.APR_Q8)
+"""Rows of these share a scale or a byte, so they cannot be moved without decoding."""
 
 
 def gguf_rows(layout: Layout, config: ModelConfig) -> npt.NDArray[np.intp] | None:
@@ -29,8 +29,9 @@ def gguf_rows(layout: Layout, config: ModelConfig) -> npt.NDArray[np.intp] | Non
         rows = np.arange(count * width).reshape(count, 2, width // 2)
         return rows.swapaxes(1, 2).reshape(-1)
     if layout is Layout.QKV_BY_HEAD:
-        rows = np.arange(3 * heads * width).reshape(heads, 3, width)
-        return rows.swapaxes(0, 1).reshape(-1)
+        rows = np.arange((heads + 2 * groups) * width).reshape(groups, -1, width)
+        parts = (rows[:, :-2], rows[:, -2], rows[:, -1])
+        return np.concatenate([part.reshape(-1) for part in parts])
     return None
 
 
@@ -62,7 +63,7 @@ def retyped(tensor: TensorSource, dtype: DType) -> TensorSource:
 
 
 def _reordered(tensor: TensorSource, rows: npt.NDArray[np.intp]) -> TensorSource:
-    source = retyped(tensor, DType.F32) if tensor.dtype in _NOT_BY_ROW else tensor
+    source = retyped(tensor, DType.F32) if tensor.dtype in NOT_BY_ROW else tensor
 
     def data() -> npt.NDArray[np.uint8]:
         moved: npt.NDArray[np.uint8] = source.data().reshape(source.shape[0], -1)[rows]

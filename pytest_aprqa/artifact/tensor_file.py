@@ -104,8 +104,14 @@ class TensorFile(Protocol):
         """The metadata inside the weights file (GGUF key-values, APR JSON, __metadata__)."""
         ...
 
-    def raw(self, name: str) -> npt.NDArray[np.uint8]:
-        """Return the bytes of a tensor as a read-only view of the memory map."""
+    def raw(self, name: str, index: int = 0, parts: int = 1) -> npt.NDArray[np.uint8]:
+        """Return the bytes of a tensor as a read-only view of the memory map.
+
+        Args:
+            name: in the file.
+            index: which of its equal parts.
+            parts: how many there are of them; one, all of it, if not given.
+        """
         ...
 
     def read(self, name: str) -> npt.NDArray[np.float32]:

@@ -56,14 +56,16 @@ class MappedTensors:
     def metadata(self) -> Mapping[str, Any]:
         return MappingProxyType(self._metadata)
 
-    def raw(self, name: str) -> npt.NDArray[np.uint8]:
+    def raw(self, name: str, index: int = 0, parts: int = 1) -> npt.NDArray[np.uint8]:
         info = self._tensors[name]
+        size = info.nbytes // parts
+        begin = info.offset + index * size
         if self._handed_out > _MOST_MAPPED:
             self._handed_out = 0
             for data in self._mapped.values():
                 give_back(data)
-        self._handed_out += info.nbytes
-        data = self._mapped[info.path][info.offset : info.offset + info.nbytes]
+        self._handed_out += size
+        data = self._mapped[info.path][begin : begin + size]
         read_ahead(data)
         return data
 

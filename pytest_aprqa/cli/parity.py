@@ -143,6 +143,7 @@ def _artifacts(corpus: Corpus, model: Path | None, cache: Path | None) -> list[A
     from pytest_aprqa.artifact.prepare import Workshop
     from pytest_aprqa.playbook.model_spec import ModelSpec
     from pytest_aprqa.run.facts import artifacts_at
+    from pytest_aprqa.words import Format
 
     if model is not None:
         return artifacts_at(model.expanduser())
@@ -150,4 +151,4 @@ def _artifacts(corpus: Corpus, model: Path | None, cache: Path | None) -> list[A
         raise UserError("the corpus does not name its model; give the MODEL to check")
     spec = ModelSpec(hf_repo=corpus.model_id)
     workshop = Workshop(spec, playbook_dir=Path(), model_cache=cache, offline=True)
-    return [workshop.artifact(form) for form in workshop.located.found]
+    return [workshop.artifact(form) for form in Format if form in workshop.located.found]

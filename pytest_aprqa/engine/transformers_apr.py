@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
-from pytest_aprqa.artifact.config import config_to_hf
+from pytest_aprqa.artifact.config_hf import config_to_hf
 from pytest_aprqa.artifact.contents import ModelContents, model_contents
 from pytest_aprqa.artifact.dtypes import to_float32
 from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.names import Naming
+from pytest_aprqa.artifact.stack import stored_as
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer_hf import write_hf_tokenizer
@@ -53,7 +55,8 @@ def load_apr(path: Path, device: str) -> Loaded:
         config = _write_files(contents, directory)
         cls = model_class(config)
         started = time.monotonic()
-        weights = {source.name: _tensor(source) for source in contents.tensors}
+        stored = stored_as(Naming.HF, contents.config, contents.tensors)
+        weights = {source.name: _tensor(source) for source in stored}
         model = load_weights(
             cls, None, config=config, state_dict=weights, dtype=_compute_dtype(weights)
         )

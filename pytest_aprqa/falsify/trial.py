@@ -29,7 +29,7 @@ from pytest_aprqa.verdict.certificate import Certificate, certify
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import Journal, RunHeader
 from pytest_aprqa.verdict.mqs import score_records
-from pytest_aprqa.words import Format, Tier
+from pytest_aprqa.words import Cell, Format, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Bench:
             try:
                 records = tuple(_carry_out(planned, wanted, laboratory))
                 tested = [form for form in planned.plan.formats if form in self._formats]
-                digests = {form: laboratory.digest(form) for form in tested}
+                digests = {form: laboratory.digest(Cell(form)) for form in tested}
             finally:
                 laboratory.close()
         certificate = _certificate(planned, records)

@@ -74,8 +74,8 @@ def needs_of(
         weights: bytes of the model's weights as the reference has them.
         most_cpus: of the largest machine; without a word from the user no shard wants more.
     """
-    formats = planned.plan.formats
-    engines = 2 if REFERENCE in formats and len(formats) > 1 else 1
+    plan = planned.plan
+    engines = 2 if REFERENCE in plan.formats and len(plan.artifacts) > 1 else 1
     return Needs(
         cpus=settings.threads or max(1, min(THREADS, most_cpus)),
         gpus=1 if group.backend is Backend.GPU else 0,

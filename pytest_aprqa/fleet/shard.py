@@ -1,4 +1,4 @@
-"""A shard: the checks of one playbook about one format and backend, carried out on one machine."""
+"""A shard: the checks of one playbook about one artifact and backend, carried out on one machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_aprqa.run.planning import PlannedPlaybook
 from pytest_aprqa.run.resume import Kept
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import Attribution, Backend, Cell, FailurePolicy, Outcome
+from pytest_aprqa.words import Attribution, Cell, FailurePolicy, Outcome
 
 CarryOut = Callable[[Check, Laboratory], Evidence]
 
@@ -28,7 +28,7 @@ class Order:
     """What a machine is told to do, beside the playbook's plan.
 
     Attributes:
-        group: format and backend.
+        group: artifact and backend.
         done: names of the group's checks that have evidence.
         gateways: evidence of gateways that are known, so that no machine asks again.
         settings: the user's, with the shard's threads.
@@ -62,10 +62,10 @@ class Parcel:
 
 
 def group_of(check: Check) -> Cell | None:
-    """Return the format and backend a check belongs to; None when it looks back over the run."""
+    """Return the artifact and backend a check belongs to; None when it looks back over the run."""
     if check.cell.format is None:
         return None
-    return Cell(check.cell.format, check.cell.backend or Backend.CPU)
+    return check.cell.engine
 
 
 def groups_of(plan: Plan) -> tuple[Cell, ...]:

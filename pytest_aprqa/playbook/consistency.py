@@ -9,6 +9,7 @@ from pytest_aprqa.playbook.errors import FieldPath, dotted
 from pytest_aprqa.playbook.oracles import Oracle
 from pytest_aprqa.playbook.profile import ProfileCi
 from pytest_aprqa.playbook.prompts import EDGE_NAMES
+from pytest_aprqa.playbook.quantizations import unclear
 from pytest_aprqa.playbook.schema import Playbook
 
 CheckOracle = Callable[[str, Mapping[str, Any]], None]
@@ -24,9 +25,13 @@ Inconsistency = tuple[FieldPath, str]
 def inconsistencies(
     playbook: Playbook, check_oracle: CheckOracle | None
 ) -> Iterator[Inconsistency]:
-    """Find names given twice and, when told how, oracles that do not exist or cannot be made."""
+    """Find what cannot be meant: names given twice, files that could be either of two artifacts.
+
+    When told how, also oracles that do not exist or cannot be made.
+    """
     yield from _names(playbook)
     yield from _median(playbook.profile_ci)
+    yield from unclear(playbook.model)
     if check_oracle:
         for field, oracle in _oracles(playbook):
             try:

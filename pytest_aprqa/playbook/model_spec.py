@@ -11,6 +11,16 @@ from pytest_aprqa.words import Format, SizeCategory
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
+QuantizationName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z_]*[0-9][A-Za-z0-9_]*$", max_length=20)
+]
+"""As llama.cpp or `apr` names it; it stands in node ids, where "-" parts the axes."""
+
+Files = (
+    str
+    | Annotated[dict[Annotated[str, StringConstraints(to_lower=True)], str], Field(min_length=1)]
+)
+
 
 def _not_auto(value: Any) -> Any:
     return None if value == "auto" else value
@@ -49,9 +59,10 @@ class ModelSpec(BaseModel):
         default=None, description="Name of a model that ships with this package"
     )
     package: PackageSource | None = Field(default=None, description="Model file in a package")
-    files: dict[Format, str] = Field(
+    files: dict[Format, Files] = Field(
         default_factory=dict,
-        description="A file to test per format, relative to the playbook, instead of a conversion",
+        description="A file to test per format, relative to the playbook, instead of a conversion; "
+        "for several quantisations a file for each, by name",
     )
     sha256: dict[str, Sha256] = Field(
         default_factory=dict, description="Expected sha256 by file name; checked by G0"
@@ -59,10 +70,11 @@ class ModelSpec(BaseModel):
     formats: Annotated[tuple[Format, ...], Distinct] = Field(
         default=tuple(Format), min_length=1, description="Formats to test"
     )
-    quantizations: tuple[str, ...] = Field(
+    quantizations: tuple[QuantizationName, ...] = Field(
         default=(),
-        description="dtype of the GGUF and APR artifacts that are converted here, the first one of "
-        "the list; when absent the dtypes of the source. A file that is found is tested as it is",
+        description="dtype of the matrices of the GGUF and APR artifacts; of several each is an "
+        "artifact of its own. A file that states it in its name is tested, else one is converted; "
+        "when absent a file is tested as it is found, and converted in the dtypes of the source",
     )
     size_category: Annotated[
         SizeCategory | None, BeforeValidator(_not_auto), Also({"const": "auto"})

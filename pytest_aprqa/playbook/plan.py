@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.planner import Planner
 from pytest_aprqa.playbook.tiers import TIERS, matrix_of, shortfall, tier_notices, tier_of
-from pytest_aprqa.words import Backend, Category, FailurePolicy, Format, Modality, Tier
+from pytest_aprqa.words import Backend, Category, Cell, FailurePolicy, Format, Modality, Tier
 
 if TYPE_CHECKING:
     from pytest_aprqa.playbook.errors import Notice
@@ -28,7 +28,8 @@ class Plan:
         checks: in the order in which they run: the reference's format first, and everything about
             one format and backend together, so that each is loaded once.
         categories: the parts of the score that have checks.
-        formats, backends, modalities: the axes of the cells.
+        artifacts, backends, modalities: the axes of the cells; an artifact is a format, or one of
+            several quantisations of it.
         digest: sha256 of the playbook's content, the tier and every check's name and prompt.
         playbook_digest: sha256 of the playbook's content.
         cpu_only: GPU cells were taken out.
@@ -44,7 +45,7 @@ class Plan:
     tier: Tier
     checks: tuple[Check, ...]
     categories: frozenset[Category]
-    formats: tuple[Format, ...]
+    artifacts: tuple[Cell, ...]
     backends: tuple[Backend, ...]
     modalities: tuple[Modality, ...]
     digest: str
@@ -55,6 +56,10 @@ class Plan:
     seed: int
     shortfall: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        return tuple(dict.fromkeys(cell.format for cell in self.artifacts if cell.format))
 
     @property
     def scenarios(self) -> tuple[Check, ...]:
@@ -102,7 +107,7 @@ def make_plan(loaded: LoadedPlaybook, *, tier: Tier | None = None, no_gpu: bool 
         tier=chosen,
         checks=checks,
         categories=categories,
-        formats=matrix.formats,
+        artifacts=matrix.artifacts,
         backends=matrix.backends,
         modalities=matrix.modalities,
         digest=_digest(loaded.digest, chosen, checks),

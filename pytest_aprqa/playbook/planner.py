@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -69,23 +70,23 @@ class Planner:
         return (*self._questions.notices(), *self._without_family())
 
     def _all(self) -> Iterator[Check]:
-        for format_ in self._matrix.formats:
-            yield from self._of_format(format_)
+        for artifact in self._matrix.artifacts:
+            yield from self._of_artifact(artifact)
         if Category.REGR in self._categories:
             for name in _REGRESSION:
                 yield self._check(CheckKind.REGRESSION, name, Cell(), name)
         yield self._gateway(Gateway.G3, Cell(), needs=())
 
-    def _of_format(self, format_: Format) -> Iterator[Check]:
-        yield self._gateway(Gateway.G0, Cell(format_), needs=())
+    def _of_artifact(self, artifact: Cell) -> Iterator[Check]:
+        yield self._gateway(Gateway.G0, artifact, needs=())
         for backend in self._matrix.backends:
-            yield from self._of_engine(Cell(format_, backend))
+            yield from self._of_engine(replace(artifact, backend=backend))
             if backend is self._matrix.backends[0]:
-                yield from self._invariants(format_, backend)
+                yield from self._invariants(artifact, backend)
         if self._plans(Category.COMP) and len(self._matrix.backends) > 1:
-            cell = Cell(format_, self._matrix.backends[-1])
+            cell = replace(artifact, backend=self._matrix.backends[-1])
             yield self._check(
-                CheckKind.PARITY, "backend", cell, f"backend-parity[{format_}]", needs=LOADED
+                CheckKind.PARITY, "backend", cell, f"backend-parity[{artifact}]", needs=LOADED
             )
 
     def _of_engine(self, cell: Cell) -> Iterator[Check]:
@@ -102,7 +103,7 @@ class Planner:
     def _scenarios(self, cell: Cell) -> Iterator[Check]:
         assert cell.backend
         for modality in self._matrix.modalities:
-            here = Cell(cell.format, cell.backend, modality)
+            here = replace(cell, modality=modality)
             gate_ids = {}
             asked = self._questions.dealt(cell.backend, modality)
             for index, (scenario, kind, line) in self._in_order(asked):
@@ -139,7 +140,7 @@ class Planner:
         from pytest_aprqa.playbook.property_tests import max_shrinks, tests_of
 
         section = self._playbook.property_tests
-        here = Cell(cell.format, cell.backend, self._matrix.modalities[0])
+        here = replace(cell, modality=self._matrix.modalities[0])
         for number, test in enumerate(tests_of(section), start=1):
             if test.family is None:
                 continue
@@ -201,7 +202,7 @@ class Planner:
         if not self._plans(Category.EDGE):
             return
         matrix = self._playbook.test_matrix
-        here = Cell(cell.format, cell.backend, self._matrix.modalities[0])
+        here = replace(cell, modality=self._matrix.modalities[0])
         for kind in EDGE_KINDS:
             scenario = edge_scenario(kind, max_tokens=matrix.max_tokens, seed=matrix.seed)
             yield self._check(
@@ -246,17 +247,17 @@ class Planner:
                 },
             )
 
-    def _invariants(self, format_: Format, backend: Backend) -> Iterator[Check]:
-        if not self._plans(Category.COMP) or not self._is_conversion(format_):
+    def _invariants(self, artifact: Cell, backend: Backend) -> Iterator[Check]:
+        if not self._plans(Category.COMP) or not self._is_conversion(artifact.format):
             return
         for label in self._playbook.contract_tests.invariants:
             needs = _INVARIANT_NEEDS[label]
-            cell = Cell(format_, backend) if Gateway.G1 in needs else Cell(format_)
+            cell = replace(artifact, backend=backend) if Gateway.G1 in needs else artifact
             yield self._check(
                 CheckKind.INVARIANT,
                 label,
                 cell,
-                f"{label}[{format_}]",
+                f"{label}[{artifact}]",
                 needs=needs,
                 field="contract_tests.invariants",
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pytest_aprqa.playbook.tiers import TIERS, Matrix, TierSpec
 from pytest_aprqa.words import Category, Cell, Tier
 
@@ -36,12 +38,11 @@ class Reach:
 
 def _shared(spec: TierSpec, matrix: Matrix) -> int:
     """Return how many cells of a tier a matrix has, at least 1."""
-    axes = (
-        (spec.formats, matrix.formats),
+    axes: tuple[tuple[Collection[str], Collection[str]], ...] = (
         (spec.backends, matrix.backends),
         (spec.modalities, matrix.modalities),
     )
-    cells = 1
+    cells = sum(cell.format in spec.formats for cell in matrix.artifacts)
     for wanted, there in axes:
         cells *= len({*wanted} & {*there})
     return max(cells, 1)

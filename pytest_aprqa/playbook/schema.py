@@ -22,6 +22,7 @@ from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.playbook.oracles import Oracle
 from pytest_aprqa.playbook.profile import ProfileCi
 from pytest_aprqa.playbook.property_tests import PropertyTests
+from pytest_aprqa.playbook.quantizations import left_out
 from pytest_aprqa.playbook.tier_names import TIER_NAMES
 from pytest_aprqa.words import FailurePolicy
 
@@ -167,7 +168,7 @@ class Playbook(Section):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What is set but not acted on, without lines."""
-        found = [*_inert_fields(self, ()), *_further_quantizations(self.model)]
+        found = [*_inert_fields(self, ()), *left_out(self.model)]
         return tuple(Notice(dotted(field), reason) for field, reason in found)
 
 
@@ -182,12 +183,3 @@ def _inert_fields(section: BaseModel, at: FieldPath) -> Iterator[tuple[FieldPath
                 yield field, mark.reason
         if isinstance(value, BaseModel):
             yield from _inert_fields(value, field)
-
-
-def _further_quantizations(model: ModelSpec) -> Iterator[tuple[FieldPath, str]]:
-    for place, name in enumerate(model.quantizations[1:], start=1):
-        reason = (
-            f"one run tests one quantisation, here {model.quantizations[0]}; for {name} write a "
-            "playbook that extends this one, with its own --output"
-        )
-        yield ("model", "quantizations", place), reason

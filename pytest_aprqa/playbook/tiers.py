@@ -8,8 +8,9 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.playbook.errors import Notice
+from pytest_aprqa.playbook.quantizations import artifacts_of
 from pytest_aprqa.playbook.tier_names import TIER_NAMES, tier_of_stem
-from pytest_aprqa.words import Backend, Category, Format, Modality, Tier
+from pytest_aprqa.words import Backend, Category, Cell, Format, Modality, Tier
 
 if TYPE_CHECKING:
     from pytest_aprqa.playbook.load import LoadedPlaybook
@@ -91,14 +92,18 @@ SEQUENTIAL = (Tier.STANDARD, Tier.DEEP)
 class Matrix:
     """The cells of a plan, and how many scenarios each is asked."""
 
-    formats: tuple[Format, ...]
+    artifacts: tuple[Cell, ...]
     backends: tuple[Backend, ...]
     modalities: tuple[Modality, ...]
     count: int
 
     @property
+    def formats(self) -> tuple[Format, ...]:
+        return tuple(dict.fromkeys(cell.format for cell in self.artifacts if cell.format))
+
+    @property
     def cells(self) -> int:
-        return len(self.formats) * len(self.backends) * len(self.modalities)
+        return len(self.artifacts) * len(self.backends) * len(self.modalities)
 
 
 def tier_of(loaded: LoadedPlaybook) -> Tier:
@@ -135,7 +140,7 @@ def matrix_of(loaded: LoadedPlaybook, requested: Tier | None, *, no_gpu: bool) -
     count = TIERS[tier].count(matrix.cells)
     if as_written:
         count = stated or pool or count
-    return Matrix(matrix.formats, matrix.backends, matrix.modalities, count)
+    return Matrix(matrix.artifacts, matrix.backends, matrix.modalities, count)
 
 
 def _cells(loaded: LoadedPlaybook, tier: Tier, *, as_written: bool) -> Matrix:
@@ -149,7 +154,7 @@ def _cells(loaded: LoadedPlaybook, tier: Tier, *, as_written: bool) -> Matrix:
         backends = playbook.test_matrix.backends if "backends" in stated else backends
         modalities = playbook.test_matrix.modalities if "modalities" in stated else modalities
     return Matrix(
-        formats,
+        artifacts_of(playbook.model, formats),
         tuple(b for b in Backend if b in backends),
         tuple(m for m in Modality if m in modalities),
         count=0,
@@ -162,7 +167,7 @@ def _without_gpu(loaded: LoadedPlaybook, matrix: Matrix) -> Matrix:
         raise loaded.error(
             "test_matrix.backends", "plans the gpu only, so --no-gpu leaves nothing; add cpu"
         )
-    return Matrix(matrix.formats, backends, matrix.modalities, matrix.count)
+    return Matrix(matrix.artifacts, backends, matrix.modalities, matrix.count)
 
 
 def serves(loaded: LoadedPlaybook) -> tuple[Tier, ...]:

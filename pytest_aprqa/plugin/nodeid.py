@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
+from pytest_aprqa.words import Backend
+
 SUFFIX = ".playbook.yaml"
 
 
@@ -24,10 +28,13 @@ def load_group(nodeid: str) -> str:
     """Return what must be loaded to run an item.
 
     `x.playbook.yaml::arithmetic-001[gguf-cpu-run]` and `x.playbook.yaml::I-4[gguf]` both need
-    "x.playbook.yaml gguf-cpu". An item that is no check has only itself for company.
+    "x.playbook.yaml gguf-cpu", `::I-4[gguf-q8_0]` needs "x.playbook.yaml gguf-q8_0-cpu". An item
+    that is no check has only itself for company.
     """
     if not is_playbook_item(nodeid):
         return nodeid
     path, _, name = nodeid.partition("::")
-    cell = name.partition("[")[2].rstrip("]").split("-")
-    return f"{path} {cell[0]}-{cell[1] if len(cell) > 1 else 'cpu'}"
+    axes = name.partition("[")[2].rstrip("]").split("-")
+    backend = next((axis for axis in axes if axis in {*Backend}), Backend.CPU)
+    artifact = "-".join(takewhile(lambda axis: axis != backend, axes))
+    return f"{path} {artifact}-{backend}"

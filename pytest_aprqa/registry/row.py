@@ -25,8 +25,8 @@ class RegistryRow:
         certified_tier: tier of the last certificate, "none" without one.
         last_certified: when the model last reached CERTIFIED or PROVISIONAL, ISO 8601.
         g1, g2, g3, g4: "true" when the gateway of that number is corroborated.
-        tps_*: decoded tokens per second by format (st: SafeTensors) and backend; "" when not
-            measured.
+        tps_*: decoded tokens per second by format (st: SafeTensors) and backend, of the first of
+            several quantisations; "" when not measured.
         extra: columns after the twentieth, by name.
     """
 
@@ -130,11 +130,13 @@ def _bool(value: bool) -> str:
 
 def _throughput(run: Run, format: Format, backend: Backend) -> str:
     """Return the median decode rate the run measured in a cell, or an empty string."""
+    planned = (check.cell.artifact for check in run.plan.checks if check.format is format)
+    first = next(planned, None)
     rates = [
         record.metrics[DECODE_RATE]
         for record in run.records
         if record.kind == CheckKind.PERFORMANCE
-        and (record.format, record.backend) == (format, backend)
+        and (record.cell.artifact, record.backend) == (first, backend)
         and 0 < record.metrics.get(DECODE_RATE, 0.0) < math.inf
     ]
     return f"{statistics.median(rates):.1f}" if rates else ""

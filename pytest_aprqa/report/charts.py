@@ -63,9 +63,7 @@ def bars(run: Run) -> list[tuple[str, list[Bar]]]:
     charts = []
     for metric, title in MEASURED.items():
         values = {
-            "-".join(part for part in (record.format, record.backend) if part): record.metrics[
-                metric
-            ]
+            str(record.cell.engine): record.metrics[metric]
             for record in run.records
             if record.kind == CheckKind.PERFORMANCE and _is_positive(record.metrics.get(metric))
         }

@@ -166,8 +166,7 @@ def measurements(run: Run) -> Measurements:
     found: dict[str, dict[str, float]] = {}
     for record in run.records:
         if record.kind == CheckKind.PERFORMANCE and record.format:
-            cell = "-".join(part for part in (record.format, record.backend) if part)
-            found.setdefault(cell, {}).update(
+            found.setdefault(str(record.cell.engine), {}).update(
                 {name: v for name, v in record.metrics.items() if not name.endswith(_SPREAD)}
             )
     names = sorted({name for metrics in found.values() for name in metrics})

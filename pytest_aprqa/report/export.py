@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pytest_aprqa.verdict.evidence import SCHEMA_VERSION
+from pytest_aprqa.verdict.provenance import ArtifactName
 from pytest_aprqa.verdict.record import Run
-from pytest_aprqa.words import Category, Format, Gateway, Outcome, Status, Tier
+from pytest_aprqa.words import Category, Cell, Format, Gateway, Outcome, Status, Tier
 
 
 class _Part(BaseModel):
@@ -23,7 +24,7 @@ class ExportedModel(_Part):
     family: str
     parameters: int | None
     formats: tuple[Format, ...]
-    digests: dict[Format, str]
+    digests: dict[ArtifactName, str]
 
 
 class ExportedPlaybook(_Part):
@@ -91,7 +92,7 @@ def export_run(run: Run) -> EvidenceExport:
             hf_repo=run.plan.model_id,
             family=run.plan.family,
             parameters=run.plan.parameters,
-            formats=tuple(run.artifacts),
+            formats=tuple(dict.fromkeys(Cell.named(name).format for name in run.artifacts)),
             digests={form: artifact.digest for form, artifact in run.artifacts.items()},
         ),
         playbook=ExportedPlaybook(

@@ -82,7 +82,7 @@ def _matrix(run: Run) -> Iterator[str]:
     yield from _table(
         heads,
         (
-            ["-".join(row), *(_cell(cells.cells.get((row, column))) for column in cells.columns)]
+            [str(row), *(_cell(cells.cells.get((row, column))) for column in cells.columns)]
             for row in cells.rows
         ),
     )

@@ -12,7 +12,7 @@ from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import GatewayResult
 from pytest_aprqa.verdict.plan import PlannedCheck
 from pytest_aprqa.verdict.record import Run
-from pytest_aprqa.words import Backend, Format, Modality, Outcome
+from pytest_aprqa.words import Backend, Cell, Format, Modality, Outcome
 
 
 class Mark(Enum):
@@ -76,24 +76,22 @@ _WORST_FIRST = (
     (Outcome.FALSIFIED, Mark.FAILED),
 )
 
-Row = tuple[Format, Backend]
-
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """The tallies of a run's scored checks.
 
     Attributes:
-        rows: the planned pairs of format and backend, in the order of the words.
+        rows: the planned artifacts with a backend each, in the order of the words.
         columns: the planned modalities; None stands for checks that have none (load time,
             decode rate, repeats).
         cells: tally of each row and column.
         other: checks that belong to no backend, for instance contracts between formats.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Cell, ...]
     columns: tuple[Modality | None, ...]
-    cells: Mapping[tuple[Row, Modality | None], Tally]
+    cells: Mapping[tuple[Cell, Modality | None], Tally]
     other: Tally
 
 
@@ -101,14 +99,14 @@ def matrix(run: Run) -> Matrix:
     """Return the matrix of a run."""
     scored = [check for check in run.plan.checks if check.kind is not CheckKind.GATEWAY]
     records = {record.check: record for record in run.records}
-    groups: dict[tuple[Row, Modality | None] | None, list[PlannedCheck]] = {}
+    groups: dict[tuple[Cell, Modality | None] | None, list[PlannedCheck]] = {}
     for check in scored:
         groups.setdefault(_place(check), []).append(check)
     placed = [place for place in groups if place is not None]
-    rows = {row for row, _ in placed}
+    rows = dict.fromkeys(row for row, _ in placed)
     modalities = {modality for _, modality in placed}
     return Matrix(
-        rows=tuple((f, b) for f in Format for b in Backend if (f, b) in rows),
+        rows=tuple(sorted(rows, key=_order)),
         columns=tuple(m for m in (*Modality, None) if m in modalities),
         cells={place: tally(groups[place], records) for place in placed},
         other=tally(groups.get(None, ()), records),
@@ -127,10 +125,16 @@ def tally(checks: Iterable[PlannedCheck], records: Mapping[str, Evidence]) -> Ta
     )
 
 
-def _place(check: PlannedCheck) -> tuple[Row, Modality | None] | None:
+def _place(check: PlannedCheck) -> tuple[Cell, Modality | None] | None:
     if check.format is None or check.backend is None:
         return None
-    return (check.format, check.backend), check.modality
+    return check.cell.engine, check.modality
+
+
+def _order(row: Cell) -> tuple[int, str, int]:
+    assert row.format
+    assert row.backend
+    return [*Format].index(row.format), row.quantization or "", [*Backend].index(row.backend)
 
 
 def gateway_mark(result: GatewayResult) -> Mark:

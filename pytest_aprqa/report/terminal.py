@@ -130,14 +130,14 @@ class _Page:
                 for row in cells.rows
                 for column in cells.columns
             }
-            first = max(len("-".join(row)) for row in cells.rows) + 2
+            first = max(len(str(row)) for row in cells.rows) + 2
             widest = max(len(span.text) for span in texts.values())
             column_width = max(widest, *map(len, heads)) + 2
             yield (Span(" " * first + "".join(head.ljust(column_width) for head in heads)),)
             for row in cells.rows:
                 spans = (texts[row, column] for column in cells.columns)
                 padded = (Span(s.text.ljust(column_width), s.style) for s in spans)
-                yield (Span("-".join(row).ljust(first)), *padded)
+                yield (Span(str(row).ljust(first)), *padded)
         if cells.other.planned:
             yield (Span("across cells".ljust(14)), self._cell(cells.other))
 

@@ -75,12 +75,12 @@ def command(ticket: Ticket, repository: str, body: Path) -> str:
 
 def _cause(record: Evidence) -> tuple[str, ...]:
     reason = _NUMBER.sub("#", _QUOTED.sub("…", record.reason))
-    about = record.format if record.kind == CheckKind.INVARIANT else None
+    about = str(record.cell.artifact) if record.kind == CheckKind.INVARIANT else ""
     return (
         record.gate_id,
         record.attribution or "",
         record.outcome if record.outcome is not Outcome.FALSIFIED else "",
-        about or "",
+        about,
         reason,
     )
 

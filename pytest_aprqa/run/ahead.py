@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from pytest_aprqa.artifact.model import ArtifactError
 from pytest_aprqa.artifact.prepare import Workshop
-from pytest_aprqa.words import Format
+from pytest_aprqa.words import Cell
 
 
 class Ahead:
@@ -17,9 +17,9 @@ class Ahead:
     What goes wrong is not said here: whoever asks for the artifact later meets it again.
     """
 
-    def __init__(self, workshop: Workshop, formats: Sequence[Format]) -> None:
+    def __init__(self, workshop: Workshop, artifacts: Sequence[Cell]) -> None:
         self._workshop = workshop
-        self._formats = formats
+        self._artifacts = artifacts
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -39,8 +39,8 @@ class Ahead:
         self._stopped.set()
 
     def _prepare(self) -> None:
-        for format in self._formats:
+        for cell in self._artifacts:
             if self._stopped.is_set():
                 return
             with suppress(ArtifactError):
-                self._workshop.artifact(format)
+                self._workshop.of(cell)

@@ -26,7 +26,7 @@ Key = tuple[Cell, str]
 class Answers:
     """Generations by cell and scenario.
 
-    A raw or chat question is asked in a batch with its neighbours in the plan of its format and
+    A raw or chat question is asked in a batch with its neighbours in the plan of its artifact and
     backend; batches are the same whichever of their questions comes first. When a batch fails,
     each prompt is asked alone, so that the fault meets its own check.
     """
@@ -101,7 +101,7 @@ class Answers:
 
     def _ask_neighbours(self, check: Check) -> None:
         """Ask the batch that a check belongs to, once."""
-        group = Cell(check.cell.format, check.cell.backend)
+        group = check.cell.engine
         if group not in self._batches:
             self._batches[group] = self._batches_of(group)
         if batch := self._batches[group].get(check.name):

@@ -20,6 +20,7 @@ def not_run(
         format=check.cell.format,
         backend=check.cell.backend,
         modality=check.cell.modality,
+        quantization=check.cell.quantization,
         outcome=outcome,
         reason=reason,
         attribution=attribution,

@@ -110,7 +110,7 @@ def _crashed(error: EngineError | ArtifactError) -> bool:
 def _failed_attempt(
     error: EngineError | ArtifactError, check: Check, laboratory: Laboratory, begun: float
 ) -> Attempt:
-    outcome, _ = verdict_of(error, converted=laboratory.is_converted(check.cell.format))
+    outcome, _ = verdict_of(error, converted=laboratory.is_converted(check.cell))
     return Attempt(
         outcome=outcome,
         reason=error.message,
@@ -126,7 +126,7 @@ def _faulted(
     attempts: list[Attempt],
     laboratory: Laboratory,
 ) -> Evidence:
-    outcome, attribution = verdict_of(error, converted=laboratory.is_converted(check.cell.format))
+    outcome, attribution = verdict_of(error, converted=laboratory.is_converted(check.cell))
     if attempts[0].outcome is Outcome.CRASHED:
         outcome = Outcome.CRASHED
     record = not_run(check, outcome, error.message)
@@ -135,7 +135,7 @@ def _faulted(
             "attribution": attribution,
             "attempts": tuple(attempts),
             "observation": {"fault": error.fault},
-            "artifact_digest": laboratory.digest(check.cell.format),
+            "artifact_digest": laboratory.digest(check.cell),
         }
     )
 

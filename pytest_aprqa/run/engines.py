@@ -9,9 +9,7 @@ from pathlib import Path
 
 from pytest_aprqa.engine.memory import machine_memory
 from pytest_aprqa.engine.protocol import Engine
-from pytest_aprqa.words import Backend, Format
-
-Key = tuple[Format, Backend]
+from pytest_aprqa.words import Cell
 
 FEWEST = 2
 """Engines that may always stay: a comparison asks two by turns."""
@@ -38,7 +36,7 @@ class _Warm:
 
 
 class WarmEngines:
-    """Engines by format and backend; the one unused for longest goes first when memory is short."""
+    """Engines by artifact and backend; the one unused for longest goes first when memory is short."""
 
     def __init__(self, laboratories: int = 1, budget: int | None = None) -> None:
         """Keep no engine yet.
@@ -48,9 +46,9 @@ class WarmEngines:
             budget: bytes the engines may hold together; None for a share of the machine's memory.
         """
         self._budget = int(SHARE * machine_memory() / laboratories) if budget is None else budget
-        self._warm: OrderedDict[Key, _Warm] = OrderedDict()
+        self._warm: OrderedDict[Cell, _Warm] = OrderedDict()
 
-    def get(self, key: Key, files: Iterable[Path], make: Callable[[], Engine]) -> Engine:
+    def get(self, key: Cell, files: Iterable[Path], make: Callable[[], Engine]) -> Engine:
         """Return the engine of a key, made when there is none.
 
         Args:
@@ -65,7 +63,7 @@ class WarmEngines:
         self._warm.move_to_end(key)
         return self._warm[key].engine
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[Cell]:
         return iter(self._warm)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from pytest_aprqa.judge.budget import Budget, budget_for
 from pytest_aprqa.judge.kl import information
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
-from pytest_aprqa.words import Backend, Cell, Format, Gateway
+from pytest_aprqa.words import Backend, Cell, Gateway
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -73,10 +73,10 @@ def pair_of(check: Check, laboratory: Laboratory) -> Pair:
     from pytest_aprqa.run.laboratory import LOAD_TIMEOUT_FACTOR, REFERENCE
 
     laboratory.require_reference(_LOADED)
-    cell = Cell(check.cell.format, check.cell.backend or Backend.CPU)
+    cell = check.cell.engine
     laboratory.require(_LOADED, cell)
-    reference = laboratory.artifact(REFERENCE)
-    artifact = laboratory.artifact(format_of(check))
+    reference = laboratory.artifact(Cell(REFERENCE))
+    artifact = laboratory.artifact(cell)
     return Pair(
         laboratory.engine(Cell(REFERENCE, Backend.CPU)),
         laboratory.engine(cell),
@@ -85,12 +85,6 @@ def pair_of(check: Check, laboratory: Laboratory) -> Pair:
         timeout=laboratory.timeout(check) * LOAD_TIMEOUT_FACTOR,
         laboratory=laboratory,
     )
-
-
-def format_of(check: Check) -> Format:
-    """Return the format of a check that is about one."""
-    assert check.cell.format is not None
-    return check.cell.format
 
 
 def fidelity_text() -> str:

@@ -15,7 +15,7 @@ from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
 from pytest_aprqa.run.probes import probes, question
 from pytest_aprqa.verdict.journal import read_journal
-from pytest_aprqa.words import Cell, Format, Gateway, Outcome
+from pytest_aprqa.words import Cell, Gateway, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -29,13 +29,12 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
 
 
 def _integrity(check: Check, laboratory: Laboratory) -> Observed:
-    assert check.cell.format is not None
-    converted = laboratory.is_converted(check.cell.format)
+    converted = laboratory.is_converted(check.cell)
     if converted:
         source = laboratory.workshop.source_format
         laboratory.require((Gateway.G0,), Cell(source))
-    artifact = laboratory.artifact(check.cell.format)
-    reference = _sound_reference(check.cell.format, laboratory)
+    artifact = laboratory.artifact(check.cell)
+    reference = _sound_reference(check.cell, laboratory)
     report = check_artifact(artifact, laboratory.plan.model, reference)
     return Observed(
         judgement=judge_g0(report, converted=converted),
@@ -47,18 +46,18 @@ def _integrity(check: Check, laboratory: Laboratory) -> Observed:
     )
 
 
-def _sound_reference(format: Format, laboratory: Laboratory) -> Artifact | None:
+def _sound_reference(cell: Cell, laboratory: Laboratory) -> Artifact | None:
     """Return the reference that config and tokenizer are held against, if it is sound itself.
 
     None for what the reference was made from: it would be held against its own copy.
     """
     from pytest_aprqa.run.laboratory import REFERENCE
 
-    if format is REFERENCE or laboratory.is_converted(REFERENCE):
+    if cell.format is REFERENCE or laboratory.is_converted(Cell(REFERENCE)):
         return None
     evidence = laboratory.gateway(Gateway.G0, Cell(REFERENCE))
     sound = evidence is not None and evidence.outcome.passes
-    return laboratory.artifact(REFERENCE) if sound else None
+    return laboratory.artifact(Cell(REFERENCE)) if sound else None
 
 
 def _artifact_record(artifact: Artifact, laboratory: Laboratory) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def _load(check: Check, laboratory: Laboratory) -> Observed:
         metrics={"load_seconds": loaded.seconds},
         observation={"load": asdict(loaded)},
         engine=loaded.engine,
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 
@@ -100,7 +99,7 @@ def _inference(check: Check, laboratory: Laboratory) -> Observed:
         raw=generation.raw,
         observation={"generation": generation_record(generation)},
         engine=laboratory.load(check).engine,
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 
@@ -117,7 +116,7 @@ def _quality(check: Check, laboratory: Laboratory) -> Observed:
             ]
         },
         engine=laboratory.load(check).engine,
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 

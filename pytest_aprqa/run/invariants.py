@@ -12,7 +12,13 @@ from pytest_aprqa.artifact.contents import model_tensors
 from pytest_aprqa.artifact.conversion_record import declared_dtypes, rounds_to
 from pytest_aprqa.artifact.decoded_rows import DecodedRows
 from pytest_aprqa.artifact.model import Artifact
-from pytest_aprqa.artifact.names import Naming, head_and_embedding, naming_of, required_tensors
+from pytest_aprqa.artifact.names import (
+    Naming,
+    head_and_embedding,
+    naming_of,
+    required_tensors,
+    with_parts,
+)
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.same_bytes import same_finite_values
@@ -122,14 +128,14 @@ def _names(check: Check, laboratory: Laboratory) -> Judgement:
 def compare_names(reference: Artifact, artifact: Artifact) -> Judgement:
     """I-2: the names in the two files correspond one to one."""
     with model_tensors(reference) as (config, tensors), open_tensors(artifact.path) as file:
-        naming = naming_of(file.tensors)
+        naming, slots = naming_of(file.tensors), required_tensors(config)
         extra = {*FACTOR_TENSORS}
         if config.tied:
             extra.add(_head(config, naming))
         return judge_names(
             [source.name for source in tensors],
-            list(file.tensors),
-            {slot.name(naming): slot.hf for slot in required_tensors(config)},
+            with_parts(file.tensors, slots, naming),
+            {slot.name(naming): slot.hf for slot in slots},
             declared_extra=extra,
         )
 

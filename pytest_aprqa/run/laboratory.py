@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,41 +81,42 @@ class Laboratory:
         self.early_stop = EarlyStop(plan.tier, enabled=settings.early_stop)
         self.early_stop.recall(plan.checks, self.kept.records)
         self._engines = WarmEngines(settings.workers)
-        self._ahead = Ahead(self.workshop, plan.formats)
+        self._ahead = Ahead(self.workshop, plan.artifacts)
         self._gateways = dict(self.kept.records)
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
         self._logs = LogFolder()
 
-    def artifact(self, format: Format) -> Artifact:
-        """Return the artifact of a format, converted when need be. Raises ArtifactError."""
-        return self.workshop.artifact(format)
+    def artifact(self, cell: Cell) -> Artifact:
+        """Return the artifact of a cell, converted when need be. Raises ArtifactError."""
+        return self.workshop.of(cell)
 
-    def is_converted(self, format: Format | None) -> bool:
-        """Whether the artifact of this format is one we made ourselves."""
+    def is_converted(self, cell: Cell) -> bool:
+        """Whether the artifact of a cell is one we made ourselves."""
         try:
-            return format is not None and self.workshop.is_converted(format)
+            return cell.format is not None and self.workshop.is_converted(
+                cell.format, cell.quantization
+            )
         except ArtifactError:
             return False
 
-    def digest(self, format: Format | None) -> str:
+    def digest(self, cell: Cell) -> str:
         """Return the digest of an artifact already prepared, or an empty string."""
-        known = self.workshop.known(format) if format else None
+        known = self.workshop.known(cell.format, cell.quantization) if cell.format else None
         return known.digest if known else ""
 
     def engine(self, cell: Cell) -> Engine:
         """Return the engine of a cell, started at its first use."""
-        assert cell.format is not None
-        key = (cell.format, cell.backend or Backend.CPU)
-        artifact = self.artifact(key[0])
+        key = cell.engine
+        artifact = self.artifact(key)
         self._ahead.start()
-        return self._engines.get(key, artifact.files, lambda: self._open(artifact, key[1]))
+        return self._engines.get(key, artifact.files, lambda: self._open(artifact, key))
 
-    def _open(self, artifact: Artifact, backend: Backend) -> Engine:
+    def _open(self, artifact: Artifact, cell: Cell) -> Engine:
         gibibytes = self.settings.engine_memory
         return open_engine(
             artifact,
-            backend,
+            cell.backend or Backend.CPU,
             log_dir=self._logs.path,
             threads=self.settings.threads,
             apr_binary=self.settings.apr_binary,
@@ -203,12 +205,11 @@ class Laboratory:
         self._gateways[check.name] = evidence
 
     def scenarios(self, cell: Cell) -> list[Check]:
-        """Return the planned scenarios of a format and backend, over its modalities."""
+        """Return the planned scenarios of an artifact and backend, over its modalities."""
         return [
             check
             for check in self.plan.checks
-            if check.kind is CheckKind.SCENARIO
-            and (check.cell.format, check.cell.backend) == (cell.format, cell.backend)
+            if check.kind is CheckKind.SCENARIO and check.cell.engine == cell.engine
         ]
 
     @cached_property
@@ -237,7 +238,8 @@ class Laboratory:
 
     def engine_log(self, cell: Cell) -> bytes:
         """Return what the engine of a cell has printed so far in this process."""
-        logs = sorted(self._logs.path.glob(f"{cell.format}-{cell.backend or Backend.CPU}-*"))
+        name = f"{cell.format}-{cell.engine.backend}-{self.digest(cell)[:8]}"
+        logs = sorted(self._logs.path.glob(f"{name}*"))
         return b"".join(log.read_bytes() for log in logs)
 
     def close(self) -> None:
@@ -267,5 +269,5 @@ def _is_nowhere(evidence: Evidence) -> bool:
 def _gateway_name(gateway: Gateway, cell: Cell) -> str:
     if gateway is Gateway.G3:
         return "G3"
-    where = Cell(cell.format) if gateway is Gateway.G0 else Cell(cell.format, cell.backend)
+    where = cell.artifact if gateway is Gateway.G0 else replace(cell, modality=None)
     return f"{gateway}[{where}]"

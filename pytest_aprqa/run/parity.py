@@ -37,7 +37,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
             "generations": [{"text": g.text, **generation_record(g)} for g in generations]
         },
         engine=laboratory.load(check).engine if check.cell.backend else "",
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 

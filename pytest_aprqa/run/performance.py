@@ -33,7 +33,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
         metrics={f"{measurement.name}_{measurement.unit}": measurement.mean},
         observation={"samples": list(measurement.samples), "unit": measurement.unit},
         engine=loaded.engine,
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 

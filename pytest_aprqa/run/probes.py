@@ -9,7 +9,7 @@ from pytest_aprqa.engine.protocol import Request
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check, Message
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
-from pytest_aprqa.words import Backend, Cell
+from pytest_aprqa.words import Cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -47,8 +47,7 @@ def ask_alone(check: Check, laboratory: Laboratory) -> Generation:
 
 
 def _of_engine(check: Check, cell: Cell) -> tuple[Check, str]:
-    engine = Cell(cell.format, cell.backend or Backend.CPU)
-    return replace(check, cell=engine), str(engine)
+    return replace(check, cell=cell.engine), str(cell.engine)
 
 
 def _ask_probes(check: Check, laboratory: Laboratory) -> list[Generation]:

@@ -48,7 +48,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
             judgement=asking.passed(),
             observation=observation,
             engine=loaded.engine,
-            artifact_digest=laboratory.digest(check.cell.format),
+            artifact_digest=laboratory.digest(check.cell),
         )
     scenario, generation = asking.scenario(failure), asking.ask(failure)
     return Observed(
@@ -58,7 +58,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
         raw=generation.raw,
         observation={**observation, "generation": generation_record(generation)},
         engine=loaded.engine,
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 

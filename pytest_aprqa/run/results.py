@@ -23,7 +23,7 @@ from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import Attribution, Category, Format, Gateway, Modality, Outcome
+from pytest_aprqa.words import Attribution, Category, Cell, Gateway, Modality, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -77,11 +77,13 @@ class Results:
         from pytest_aprqa.run.laboratory import REFERENCE
 
         laboratory = self._laboratory
-        formats = {check.cell.format, REFERENCE} & {*laboratory.plan.formats}
+        looked_at = {check.cell.artifact, Cell(REFERENCE)}
         return {
             "check": _content(check),
             "artifacts": [
-                _identity(laboratory.artifact(format)) for format in Format if format in formats
+                _identity(laboratory.artifact(cell))
+                for cell in laboratory.plan.artifacts
+                if cell in looked_at
             ],
         }
 

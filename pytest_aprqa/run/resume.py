@@ -13,7 +13,7 @@ from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import JournalContent, JournalError, read_journal
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
 from pytest_aprqa.verdict.record import RecordError
-from pytest_aprqa.words import Attribution, Format, Gateway
+from pytest_aprqa.words import Attribution, Cell, Gateway
 
 if TYPE_CHECKING:
     from pytest_aprqa.artifact.prepare import Workshop
@@ -79,13 +79,13 @@ def require_same_artifacts(kept: Kept, workshop: Workshop) -> None:
     Raises:
         JournalError: an artifact has another digest now, or is not to be had.
     """
-    tested: dict[Format, str] = {}
+    tested: dict[Cell, str] = {}
     for record in kept.records.values():
         if record.format and record.artifact_digest:
-            tested.setdefault(record.format, record.artifact_digest)
-    for form, digest in tested.items():
+            tested.setdefault(record.cell.artifact, record.artifact_digest)
+    for cell, digest in tested.items():
         try:
-            artifact = workshop.artifact(form)
+            artifact = workshop.of(cell)
         except ArtifactError as error:
             raise JournalError(f"the run cannot be resumed: {error.message}") from error
         if artifact.digest != digest:

@@ -38,7 +38,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
             **({PROMPT_FAULT: fault} if fault else {}),
         },
         engine=loaded.engine,
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 

@@ -49,7 +49,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
             "generations": [{"text": g.text, **generation_record(g)} for g in generations]
         },
         engine=loaded.engine,
-        artifact_digest=laboratory.digest(check.cell.format),
+        artifact_digest=laboratory.digest(check.cell),
     )
 
 

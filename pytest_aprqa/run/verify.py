@@ -28,6 +28,7 @@ from pytest_aprqa.verdict.signature import (
     statement_of,
 )
 from pytest_aprqa.verdict.verify import Point, Standing, point, verify_run
+from pytest_aprqa.words import Cell
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -159,10 +160,10 @@ def _on_disk(exhibit: Exhibit, run: Run) -> Iterator[Point]:
         offline=True,
     )
     workshop.digests = DigestCache()  # every byte is read: what was remembered proves nothing
-    for form, record in run.artifacts.items():
-        name = f"{form} files"
+    for tested, record in run.artifacts.items():
+        name = f"{tested} files"
         try:
-            artifact = workshop.artifact(form)
+            artifact = workshop.of(Cell.named(tested))
             found = {path.name: workshop.digests.sha256(path) for path in artifact.files}
         except ArtifactError as error:
             lost = error.fault in (ArtifactFault.NOT_FOUND, ArtifactFault.ENVIRONMENT)

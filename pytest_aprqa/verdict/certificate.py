@@ -13,7 +13,7 @@ from pytest_aprqa.verdict.mqs import CategoryScore, Grade, Mqs
 from pytest_aprqa.verdict.plan import RunPlan
 from pytest_aprqa.verdict.provenance import ArtifactRecord, provenance_verified
 from pytest_aprqa.verdict.spared import is_spared
-from pytest_aprqa.words import Format, Gateway, Outcome, Status, Tier
+from pytest_aprqa.words import Gateway, Outcome, Status, Tier
 
 PASS_THRESHOLD = 700
 CERTIFIED_THRESHOLD = 850
@@ -119,7 +119,7 @@ def certify(
     records: Sequence[Evidence],
     mqs: Mqs,
     *,
-    artifacts: Mapping[Format, ArtifactRecord] | None = None,
+    artifacts: Mapping[str, ArtifactRecord] | None = None,
     failure: str = "",
 ) -> Certificate:
     """Return the certificate of a run.

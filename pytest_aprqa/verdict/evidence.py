@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_aprqa.words import Attribution, Backend, Category, Format, Modality, Outcome
+from pytest_aprqa.words import Attribution, Backend, Category, Cell, Format, Modality, Outcome
 
 SCHEMA_VERSION = "1"
+
+Quantization = Annotated[str | None, Field(exclude_if=lambda value: value is None)]
+"""Left out of what is written where a format has one artifact, so that such records stay as they were."""
 
 
 class Attempt(BaseModel):
@@ -30,6 +33,7 @@ class Evidence(BaseModel):
         check: name of the check, unique in its plan.
         gate_id: stable id of what was tested.
         kind, subject, category, format, backend, modality: as planned.
+        quantization: which artifact of the format, where the plan has several.
         compared: how many of what were compared ({"prompts": 1, "tokens": 12}). All zero, or
             empty, never goes with corroborated.
         prompt: what was asked, rendered text where a template was applied.
@@ -53,6 +57,7 @@ class Evidence(BaseModel):
     format: Format | None = None
     backend: Backend | None = None
     modality: Modality | None = None
+    quantization: Quantization = None
     outcome: Outcome
     reason: str = ""
     attribution: Attribution | None = None
@@ -70,3 +75,7 @@ class Evidence(BaseModel):
     artifact_digest: str = ""
     started: str = ""
     seconds: float = 0.0
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.format, self.backend, self.modality, self.quantization)

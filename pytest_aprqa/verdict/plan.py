@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from pytest_aprqa.playbook.check import Check, CheckKind, Scenario
 from pytest_aprqa.verdict.canonical import digest
+from pytest_aprqa.verdict.evidence import Quantization
 from pytest_aprqa.words import (
     Backend,
     Category,
@@ -40,6 +41,7 @@ class PlannedCheck(BaseModel):
     format: Format | None = None
     backend: Backend | None = None
     modality: Modality | None = None
+    quantization: Quantization = None
     prompt_digest: str = ""
 
     @classmethod
@@ -54,12 +56,13 @@ class PlannedCheck(BaseModel):
             format=check.cell.format,
             backend=check.cell.backend,
             modality=check.cell.modality,
+            quantization=check.cell.quantization,
             prompt_digest=prompt_digest(check.scenario) if check.scenario else "",
         )
 
     @property
     def cell(self) -> Cell:
-        return Cell(self.format, self.backend, self.modality)
+        return Cell(self.format, self.backend, self.modality, self.quantization)
 
     @property
     def gateway(self) -> Gateway | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import Format, Gateway
 
 WEIGHTS_SUFFIX = ".safetensors"
+
+ArtifactName = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(Format)})(-[a-z0-9_]+)?$")]
+"""A format, with the quantisation where several artifacts have it."""
 
 
 class ArtifactRecord(BaseModel):
@@ -38,16 +42,16 @@ class ArtifactRecord(BaseModel):
     converted_from: str = ""
 
 
-def artifacts_of(records: Iterable[Evidence]) -> dict[Format, ArtifactRecord]:
-    """Return what was tested, as the G0 records tell."""
+def artifacts_of(records: Iterable[Evidence]) -> dict[str, ArtifactRecord]:
+    """Return what was tested by the artifact's name, as the G0 records tell."""
     return {
-        record.format: ArtifactRecord.model_validate(record.observation["artifact"])
+        str(record.cell.artifact): ArtifactRecord.model_validate(record.observation["artifact"])
         for record in records
         if record.subject == Gateway.G0 and record.format and "artifact" in record.observation
     }
 
 
-def provenance_verified(artifacts: Mapping[Format, ArtifactRecord]) -> bool:
+def provenance_verified(artifacts: Mapping[str, ArtifactRecord]) -> bool:
     """Whether every tested artifact leads back to published SafeTensors.
 
     The SafeTensors must not be derived, each of its weight files must have a stated sha256, no
@@ -61,7 +65,7 @@ def provenance_verified(artifacts: Mapping[Format, ArtifactRecord]) -> bool:
     unchanged = all(truth.files.get(name) == sha for name, sha in truth.expected.items())
     converted = all(
         artifact.converted_from == truth.digest and not artifact.derived
-        for format, artifact in artifacts.items()
-        if format is not Format.SAFETENSORS
+        for name, artifact in artifacts.items()
+        if name != Format.SAFETENSORS
     )
     return stated and unchanged and converted

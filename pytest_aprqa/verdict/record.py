@@ -13,8 +13,7 @@ from pytest_aprqa.verdict.certificate import Certificate, certify
 from pytest_aprqa.verdict.evidence import SCHEMA_VERSION, Evidence
 from pytest_aprqa.verdict.mqs import Mqs, score_records
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
-from pytest_aprqa.verdict.provenance import ArtifactRecord
-from pytest_aprqa.words import Format
+from pytest_aprqa.verdict.provenance import ArtifactName, ArtifactRecord
 
 __all__ = [
     "ArtifactRecord",
@@ -60,7 +59,7 @@ class Run(BaseModel):
 
     Attributes:
         started, finished: ISO 8601, UTC.
-        artifacts: what was tested, by format.
+        artifacts: what was tested, by the artifact's name ("gguf", "gguf-q8_0").
         interrupted: the run was stopped before its end.
         failure: why the run could not be made, or "".
         journal_head: sha256 of the last line of the journal the records were taken from, or "".
@@ -77,7 +76,7 @@ class Run(BaseModel):
     mqs: Mqs
     certificate: Certificate
     environment: Environment
-    artifacts: dict[Format, ArtifactRecord] = Field(default_factory=dict)
+    artifacts: dict[ArtifactName, ArtifactRecord] = Field(default_factory=dict)
     interrupted: bool = False
     failure: str = ""
     journal_head: str = ""
@@ -130,7 +129,7 @@ def conclude(
     plan: RunPlan,
     records: Sequence[Evidence],
     environment: Environment,
-    artifacts: Mapping[Format, ArtifactRecord] | None = None,
+    artifacts: Mapping[str, ArtifactRecord] | None = None,
     interrupted: bool = False,
     failure: str = "",
     journal_head: str = "",

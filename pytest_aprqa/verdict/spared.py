@@ -28,7 +28,7 @@ def extrapolated(records: Iterable[Evidence]) -> tuple[Fraction, int]:
     executed: Counter[Cell] = Counter()
     spared: defaultdict[Cell, int] = defaultdict(int)
     for record in records:
-        cell = Cell(record.format, record.backend, record.modality)
+        cell = record.cell
         passed[cell] += record.outcome.passes
         executed[cell] += record.outcome.executed
         spared[cell] += is_spared(record)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aprqa.artifact.config import config_from_hf, config_to_hf, read_hf_config
+from pytest_aprqa.artifact.config_hf import config_from_hf, config_to_hf, read_hf_config
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 
 LLAMA: dict[str, Any] = {

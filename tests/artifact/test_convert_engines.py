@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pytest_aprqa.artifact.contents import model_tensors
 from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.artifact.open import open_tensors
@@ -39,9 +40,22 @@ NAMES = (
     "olmo2",
     "stablelm",
     "starcoder2",
+    "falcon-7b",
+    "falcon-40b",
+    "falcon-11b",
+    "mixtral",
+    "mixtral-fused",
+    "qwen2-moe",
+    "qwen2-moe-bf16",
+    "qwen3-moe",
+    "qwen3-moe-fused",
+    "granite-moe",
+    "granite-moe-fused",
 )
 # (1 + w) - 1 in float32 does not give w back, bit by bit.
 SHIFTED = ("gemma", "gemma2", "gemma3")
+# It comes back in the words of the new Falcon architecture, which multiplies in another order.
+ADDED_UP_OTHERWISE = ("falcon-7b",)
 SPREAD = 0.5  # nats between the best token and the mean one: the models are not flat
 # llama.cpp computes in another order; BF16 weights make it round activations to BF16 too.
 MAX_KL = 1e-4
@@ -115,7 +129,7 @@ def test_transformers_loads_the_way_back_whole_and_says_the_same(
 ) -> None:
     answer = said_by_transformers[str(converted[name]["back"].path)]
     assert (answer["missing"], answer["unexpected"], answer["mismatched"]) == ([], [], [])
-    tolerance = 1e-4 if name in SHIFTED else 0
+    tolerance = 1e-4 if name in SHIFTED else 1e-5 if name in ADDED_UP_OTHERWISE else 0
     np.testing.assert_allclose(answer["logprobs"], tiny_models.logprobs[name], atol=tolerance)
     assert answer["chat"] == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     assert answer["eos"] == "<|im_end|>"
@@ -126,14 +140,22 @@ def test_the_way_back_gives_every_bit_back(
     converted: dict[str, dict[str, Artifact]], name: str
 ) -> None:
     source, back = converted[name]["source"], converted[name]["back"]
+    with model_tensors(source) as (_, ours), model_tensors(back) as (_, theirs):
+        assert len(ours) > 2
+        for one, other in zip(ours, theirs, strict=True):
+            assert (one.name, one.dtype, one.shape) == (other.name, other.dtype, other.shape)
+            assert np.array_equal(one.data(), other.data())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("-fused")])
+def test_the_way_back_has_the_tensors_of_the_original_under_their_names(
+    converted: dict[str, dict[str, Artifact]], name: str
+) -> None:
+    source, back = converted[name]["source"], converted[name]["back"]
     with open_tensors(source.path) as one, open_tensors(back.path) as other:
-        assert set(one.tensors) == set(other.tensors)
-        for tensor, info in one.tensors.items():
-            assert (other.tensors[tensor].dtype, other.tensors[tensor].shape) == (
-                info.dtype,
-                info.shape,
-            )
-            assert np.array_equal(one.raw(tensor), other.raw(tensor))
+        assert {tensor: info.shape for tensor, info in one.tensors.items()} == {
+            tensor: info.shape for tensor, info in other.tensors.items()
+        }
 
 
 def kl(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:

@@ -76,7 +76,7 @@ def test_every_architecture_of_llama_cpp_that_is_not_known_is_named(
 @pytest.mark.parametrize(
     ("key", "kind", "value"),
     [
-        ("expert_count", U32, 8),
+        ("expert_gating_func", U32, 2),
         ("attention.scale", F32, 0.3),
         ("attention.clamp_kqv", F32, 8.0),
         ("attention.causal", BOOL, False),

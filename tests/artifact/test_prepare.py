@@ -138,7 +138,13 @@ def test_the_quantisation_of_the_playbook_is_that_of_the_conversions(
     quantised = shop.artifact(Format.GGUF)
     assert quantised.digest == shop.artifact(Format.GGUF, "Q8_0").digest
     assert shop.artifact(Format.SAFETENSORS).path == model
-    with pytest.raises(ArtifactError, match="cannot be made for apr"):
+    assert shop.artifact(Format.APR).digest == shop.artifact(Format.APR, "int8").digest
+
+
+def test_a_quantisation_that_a_format_cannot_have_is_told(tmp_path: Path, model: Path) -> None:
+    spec = ModelSpec(hf_repo="org/tiny", quantizations=("q5_0",))
+    shop = Workshop(spec, playbook_dir=tmp_path, model_path=model, cache_dir=tmp_path / "cache")
+    with pytest.raises(ArtifactError, match="'q5_0' cannot be made for apr"):
         shop.artifact(Format.APR)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pytest_aprqa.artifact.config import config_from_hf, read_hf_config
+from pytest_aprqa.artifact.config_hf import config_from_hf, read_hf_config
 from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact

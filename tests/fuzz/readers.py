@@ -15,9 +15,9 @@ import numpy as np
 import pytest_aprqa
 from pytest_aprqa.artifact.apr_write import write_apr
 from pytest_aprqa.artifact.check_tokenizer import check_tokenizer
-from pytest_aprqa.artifact.config import config_from_hf, config_to_hf, read_hf_config
 from pytest_aprqa.artifact.config_apr import config_from_apr, config_to_apr
 from pytest_aprqa.artifact.config_gguf import config_from_gguf, config_to_gguf
+from pytest_aprqa.artifact.config_hf import config_from_hf, config_to_hf, read_hf_config
 from pytest_aprqa.artifact.gguf_value import GgufType, GgufValue
 from pytest_aprqa.artifact.gguf_write import write_gguf
 from pytest_aprqa.artifact.model import Artifact, ArtifactError

@@ -139,13 +139,6 @@ def test_a_full_playbook_with_every_differential_section(write: Write) -> None:
     ]
 
 
-def test_one_of_several_quantisations_is_tested_and_the_others_are_told(write: Write) -> None:
-    text = "name: x\nmodel:\n  hf_repo: a/b\n  quantizations:\n    - q4_k_m\n    - q8_0\n"
-    [notice] = plan(write(text, "x-mvp.playbook.yaml")).notices
-    assert (notice.field, notice.line) == ("model.quantizations[1]", 5)
-    assert "here q4_k_m; for q8_0 write a playbook" in notice.reason
-
-
 def test_a_median_that_cannot_be_refuted_is_refused_with_its_line(write: Write) -> None:
     text = "name: x\nmodel: {hf_repo: a/b}\nprofile_ci:\n  assertions:\n    max_p50_ms: 9\n"
     with pytest.raises(PlaybookError, match=r"x-mvp.playbook.yaml:5: .*measure be 5 or more"):

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_aprqa.report.matrix import Mark, matrix
 from pytest_aprqa.report.terminal import Style, plain, summary
-from pytest_aprqa.words import Backend, Format, Modality, Outcome, Status
+from pytest_aprqa.words import Backend, Cell, Format, Modality, Outcome, Status
 
 EVIDENCE = "certifications/tiny/evidence.json"
 HOSTILE = "<script>\x1b[31m\x00]]>\u202e\n-----"
@@ -43,7 +43,7 @@ def test_the_summary_of_a_blocked_run(run_with):
 
 def test_a_skipped_check_never_looks_like_a_pass(run_with):
     cells = matrix(run_with(gguf=Outcome.SKIPPED)).cells
-    tally = cells[(Format.GGUF, Backend.CPU), Modality.RUN]
+    tally = cells[Cell(Format.GGUF, Backend.CPU), Modality.RUN]
     assert (tally.mark, tally.passed, tally.planned) == (Mark.OPEN, 0, 1)
 
 
@@ -59,7 +59,7 @@ def test_a_skipped_check_never_looks_like_a_pass(run_with):
 )
 def test_every_ending_has_its_mark(run_with, outcome, mark, text):
     run = run_with(gguf=outcome)
-    assert matrix(run).cells[(Format.GGUF, Backend.CPU), Modality.RUN].mark is mark
+    assert matrix(run).cells[Cell(Format.GGUF, Backend.CPU), Modality.RUN].mark is mark
     [line] = [line for line in shown(run, width=120) if line.startswith("gguf-cpu")]
     assert line.split("  ", 1)[1].strip().startswith(text)
 

@@ -12,12 +12,12 @@ from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.engine.open import open_engine
 from pytest_aprqa.engine.protocol import Engine
-from pytest_aprqa.run.engines import Key, WarmEngines, memory_needed
-from pytest_aprqa.words import Backend, Format
+from pytest_aprqa.run.engines import WarmEngines, memory_needed
+from pytest_aprqa.words import Backend, Cell, Format
 
 BUILTIN = Path(pytest_aprqa.__file__).parent / "builtin/aprqa-reference"
 WEIGHTS = 10 << 30
-KEYS: list[Key] = [(format, Backend.CPU) for format in Format]
+KEYS = [Cell(format, Backend.CPU) for format in Format]
 
 
 @pytest.fixture

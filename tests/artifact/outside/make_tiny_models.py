@@ -54,6 +54,8 @@ YARN = {
     "factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+FALCON_40B = {"new_decoder_architecture": True, "num_kv_heads": 2, "num_key_value_heads": None}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 MODELS = {
     "llama": (tf.LlamaConfig, {"tie_word_embeddings": False}),
     "llama-tied": (tf.LlamaConfig, {"tie_word_embeddings": True}),
@@ -96,6 +98,23 @@ MODELS = {
     "olmo2": (tf.Olmo2Config, {}),
     "stablelm": (tf.StableLmConfig, {"use_qkv_bias": True}),
     "starcoder2": (tf.Starcoder2Config, {}),
+    "falcon-7b": (tf.FalconConfig, {"num_key_value_heads": None}),
+    "falcon-40b": (tf.FalconConfig, {**FALCON_40B, "tie_word_embeddings": False}),
+    "falcon-11b": (tf.FalconConfig, {**FALCON_40B, "num_ln_in_parallel_attn": 1}),
+    "mixtral": (tf.MixtralConfig, {"num_local_experts": 4}),
+    "mixtral-fused": (tf.MixtralConfig, {"num_local_experts": 4}),
+    "qwen2-moe": (tf.Qwen2MoeConfig, {**EXPERTS, "shared_expert_intermediate_size": 48}),
+    "qwen2-moe-bf16": (
+        tf.Qwen2MoeConfig,
+        {**EXPERTS, "shared_expert_intermediate_size": 32, "dtype": torch.bfloat16},
+    ),
+    "qwen3-moe": (tf.Qwen3MoeConfig, {**EXPERTS, "head_dim": 32, "norm_topk_prob": True}),
+    "qwen3-moe-fused": (
+        tf.Qwen3MoeConfig,
+        {**EXPERTS, "num_experts": 8, "head_dim": 16, "norm_topk_prob": True},
+    ),
+    "granite-moe": (tf.GraniteMoeConfig, {"num_local_experts": 4, "residual_multiplier": 0.5}),
+    "granite-moe-fused": (tf.GraniteMoeConfig, {"num_local_experts": 4}),
 }
 
 
@@ -115,7 +134,9 @@ def main(directory: Path) -> None:
                 parameter.copy_(parameter.to(dtype))
             logits = model(torch.tensor([SEQUENCE])).logits[0]
         reference[name] = torch.log_softmax(logits, -1).tolist()
-        model.to(dtype).save_pretrained(directory / name)
+        # Experts in one tensor, as transformers holds them; else as every checkpoint has them.
+        apart = not name.endswith("-fused")
+        model.to(dtype).save_pretrained(directory / name, save_original_format=apart)
         tokenizer.save_pretrained(directory / name)
     values = {"sequence": SEQUENCE, "logprobs": reference}
     (directory / "reference.json").write_text(json.dumps(values))
