@@ -16,16 +16,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from figures import deliver
+from session import certify, timed
 
 HERE = Path(__file__).parent
 SMOLLM2 = HERE.parent / "playbooks/models/smollm2-135m-mvp.playbook.yaml"
@@ -95,15 +94,15 @@ class Bench:
 
     def measure(self, tier: str) -> Figures:
         """Measure one tier."""
-        self._pytest(tier, "-k", "G0")  # converts
+        self._certify(tier, "-k", "G0")  # converts
         recording = self._folder / f"{tier}.jsonl"
-        certification = self._pytest(tier, "-p", "recording", recording=recording)
+        certification = self._certify(tier, "-p", "recording", recording=recording)
         records = json.loads(next(self._folder.rglob("evidence.json")).read_text())["records"]
         calls = [json.loads(line) for line in recording.read_text().splitlines()]
         models = self._models(calls)
         bare = sum(self._bare(recording, path, model) for path, model in models.items())
         questions = [r for r in records if r["kind"] == "scenario" and r["outcome"] != "skipped"]
-        here = self._pytest(tier, "-m", "modality_run or modality_chat or modality_serve")
+        here = self._certify(tier, "-m", "modality_run or modality_chat or modality_serve")
         per_test, timed = self._process_per_test(calls, models, len(questions))
         return Figures(
             self._playbook.name, tier, len(records), len(questions),
@@ -117,9 +116,7 @@ class Bench:
         return {path: path if path.endswith(".gguf") else reference for path in paths}
 
     def _bare(self, recording: Path, path: str, model: str) -> float:
-        begun = time.perf_counter()
-        self._run([sys.executable, str(HERE / "bare.py"), str(recording), path, model])
-        return time.perf_counter() - begun
+        return timed([sys.executable, str(HERE / "bare.py"), str(recording), path, model])
 
     def _process_per_test(
         self, calls: list[dict[str, Any]], models: dict[str, str], questions: int
@@ -144,31 +141,12 @@ class Bench:
                 timed += 1
         return seconds / timed * questions, timed
 
-    def _pytest(self, tier: str, *options: str, recording: Path | None = None) -> float:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            str(self._playbook),
-        ]
-        command += ["--tier", tier, "--no-gpu", "--aprqa-no-result-cache", "--aprqa-no-early-stop"]
-        command += ["--certifications", str(self._folder / tier), *options]
-        begun = time.perf_counter()
-        self._run(command, recording=recording)
-        return time.perf_counter() - begun
-
-    def _run(self, command: list[str], recording: Path | None = None) -> None:
-        environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
-        environment["PYTHONPATH"] = str(HERE)
-        environment["APRQA_RECORDING"] = str(recording or os.devnull)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode not in (0, 1):
-            raise SystemExit(
-                f"{command} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-2000:]}"
-            )
+    def _certify(self, tier: str, *options: str, recording: Path = Path(os.devnull)) -> float:
+        anew = ["--aprqa-no-result-cache", "--aprqa-no-early-stop"]
+        return certify(
+            self._playbook, self._folder / tier, "--tier", tier, *anew, *options,
+            PYTHONPATH=HERE, APRQA_RECORDING=recording,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

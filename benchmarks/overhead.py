@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from figures import deliver
+from session import environment
 
 CELLS = 9
 
@@ -219,13 +220,13 @@ class Bench:
         return min(costs, key=lambda cost: cost.seconds)
 
     def _once(self, command: list[str]) -> Cost:
-        environment = {
-            name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-        }
-        environment["PYTHONPATH"] = str(self._folder)
         begun = time.perf_counter()
         with subprocess.Popen(
-            command, cwd=self._folder, stdout=subprocess.PIPE, text=True, env=environment
+            command,
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(PYTHONPATH=self._folder),
         ) as process:
             assert process.stdout is not None
             output = process.stdout.read()

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from figures import deliver
+from session import certify
 
 SMOLLM2 = Path(__file__).parents[1] / "playbooks/models/smollm2-135m-mvp.playbook.yaml"
 ANEW = "--aprqa-no-result-cache"
@@ -88,23 +85,10 @@ class Bench:
 
     def _certify(self, name: str, *options: str, folder: str = "") -> Certification:
         where = self._folder / (folder or name.replace(" ", "-"))
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            str(self._playbook),
-        ]
-        command += ["--tier", self._tier, "--no-gpu", "--certifications", str(where), *options]
-        environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
-        environment["APRQA_CACHE"] = str(self._folder / "cache")
-        begun = time.perf_counter()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - begun
-        if done.returncode not in (0, 1):
-            raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        seconds = certify(
+            self._playbook, where, "--tier", self._tier, *options,
+            APRQA_CACHE=self._folder / "cache",
+        )  # fmt: skip
         evidence = next(where.rglob("evidence*.json"))
         run = json.loads(evidence.read_text("utf-8"))
         outcomes = {record["check"]: record["outcome"] for record in run["records"]}
