@@ -18,7 +18,7 @@ from pytest_aprqa.falsify.fault import Fault, NotApplicableError, Original
 from pytest_aprqa.falsify.laboratory import EnginePool
 from pytest_aprqa.falsify.originals import Originals
 from pytest_aprqa.falsify.questions import playbook_text
-from pytest_aprqa.falsify.trial import Bench, Sound
+from pytest_aprqa.falsify.trial import Bench, Sound, untried
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.run.laboratory import REFERENCE
@@ -214,7 +214,7 @@ class _Court:
 
     def _try(self, fault: Fault, form: Format, unsuited: str) -> None:
         if unsuited:
-            trial = _not_applicable(fault, form, unsuited)
+            trial = untried(fault, form).model_copy(update={"not_applicable": unsuited})
         else:
             trial = self._try_at(fault, form, self._docket.tier)
             if _is_unseen(trial) and self._docket.tier in _SMALL:
@@ -281,18 +281,4 @@ def _is_unseen(trial: Trial) -> bool:
         and not trial.withholds
         and not trial.not_applicable
         and not trial.error
-    )
-
-
-def _not_applicable(fault: Fault, form: Format, reason: str) -> Trial:
-    return Trial(
-        fault=fault.id,
-        family=fault.family,
-        description=fault.description,
-        format=form,
-        original=fault.original,
-        expected=fault.expected[form],
-        expected_tier=fault.tier,
-        withholds=fault.withholds,
-        not_applicable=reason,
     )

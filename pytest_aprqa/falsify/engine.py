@@ -1,4 +1,4 @@
-"""Faults of engines and servers: sound files, run in the wrong way."""
+"""Faults of engines: sound files, run in the wrong way."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from itertools import count
 from random import Random
 
 from pytest_aprqa.engine.protocol import Engine, EngineError, Fault, Request
-from pytest_aprqa.falsify.fault import Family, Faults, Sample, Wrap
+from pytest_aprqa.falsify.fault import Family, Faults, Sample, Wrap, both
 from pytest_aprqa.falsify.gate import Gate
-from pytest_aprqa.falsify.http_proxy import Json, Meddling
-from pytest_aprqa.falsify.spoilt_engine import ProxiedEngine, SpoiltEngine
+from pytest_aprqa.falsify.spoilt_engine import SpoiltEngine
 from pytest_aprqa.observation import FinishReason, Generation, TokenScores
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Format, Tier
@@ -20,11 +19,6 @@ from pytest_aprqa.words import Format, Tier
 fault = Faults(Family.ENGINE)
 
 _GGUF = Format.GGUF
-
-
-def _both(gate: Gate) -> dict[Format, Gate]:
-    """Expect a gate of both engines that serve: transformers and llama.cpp."""
-    return {Format.SAFETENSORS: gate, Format.GGUF: gate}
 
 
 Answer = Callable[[Request, Generation], Generation]
@@ -60,7 +54,7 @@ class _Answering(SpoiltEngine):
         return self._answer(request, super().generate_over_http(self._ask(request), timeout))
 
 
-@fault("temperature-on", "greedy requests are sampled", _both(Gate.STAB))
+@fault("temperature-on", "greedy requests are sampled", both(Gate.STAB))
 def temperature_on(sample: Sample, random: Random) -> Wrap:
     def ask(request: Request) -> Request:
         return replace(request, temperature=1.5, seed=random.randrange(2**31))
@@ -71,7 +65,7 @@ def temperature_on(sample: Sample, random: Random) -> Wrap:
 @fault(
     "seed-ignored",
     "sampled requests take another seed than they are given",
-    _both(Gate.STAB),
+    both(Gate.STAB),
 )
 def seed_ignored(sample: Sample, random: Random) -> Wrap:
     def ask(request: Request) -> Request:
@@ -102,9 +96,7 @@ class _StaleCache(SpoiltEngine):
         return replace(request, messages=(*kept, *request.messages))
 
 
-@fault(
-    "batch-crossed", "the answers of a batch are given to each other's prompts", _both(Gate.STAB)
-)
+@fault("batch-crossed", "the answers of a batch are given to each other's prompts", both(Gate.STAB))
 def batch_crossed(sample: Sample, random: Random) -> Wrap:
     return _CrossedBatch
 
@@ -115,7 +107,7 @@ class _CrossedBatch(SpoiltEngine):
         return [*answers[1:], *answers[:1]]
 
 
-@fault("first-answer-kept", "every request is given the answer to the first one", _both(Gate.STAB))
+@fault("first-answer-kept", "every request is given the answer to the first one", both(Gate.STAB))
 def first_answer_kept(sample: Sample, random: Random) -> Wrap:
     return _FirstAnswer
 
@@ -131,7 +123,7 @@ class _FirstAnswer(SpoiltEngine):
         return [self._first for _ in answers]
 
 
-@fault("limit-early", "answers are cut at half of the tokens that were asked for", _both(Gate.STAB))
+@fault("limit-early", "answers are cut at half of the tokens that were asked for", both(Gate.STAB))
 def limit_early(sample: Sample, random: Random) -> Wrap:
     def ask(request: Request) -> Request:
         return replace(request, max_tokens=max(1, request.max_tokens // 2))
@@ -139,7 +131,7 @@ def limit_early(sample: Sample, random: Random) -> Wrap:
     return partial(_Answering, ask=ask)
 
 
-@fault("limit-ignored", "answers go on past the tokens that were asked for", _both(Gate.STAB))
+@fault("limit-ignored", "answers go on past the tokens that were asked for", both(Gate.STAB))
 def limit_ignored(sample: Sample, random: Random) -> Wrap:
     def ask(request: Request) -> Request:
         return replace(request, max_tokens=request.max_tokens + 64)
@@ -150,7 +142,7 @@ def limit_ignored(sample: Sample, random: Random) -> Wrap:
 @fault(
     "finish-wrong",
     "answers that were cut off are said to have ended by themselves",
-    _both(Gate.STAB),
+    both(Gate.STAB),
 )
 def finish_wrong(sample: Sample, random: Random) -> Wrap:
     def answer(_: Request, generation: Generation) -> Generation:
@@ -161,7 +153,7 @@ def finish_wrong(sample: Sample, random: Random) -> Wrap:
     return partial(_Answering, answer=answer)
 
 
-@fault("cancellation-ignored", "a cancelled answer is written to its end", _both(Gate.STAB))
+@fault("cancellation-ignored", "a cancelled answer is written to its end", both(Gate.STAB))
 def cancellation_ignored(sample: Sample, random: Random) -> Wrap:
     return _Uncancelled
 
@@ -173,7 +165,7 @@ class _Uncancelled(SpoiltEngine):
         return super().stream(request, timeout)
 
 
-@fault("prompt-echoed", "the answer begins with the prompt", _both(Gate.G4))
+@fault("prompt-echoed", "the answer begins with the prompt", both(Gate.G4))
 def prompt_echoed(sample: Sample, random: Random) -> Wrap:
     def answer(request: Request, generation: Generation) -> Generation:
         prompt = generation.rendered_prompt or request.prompt or ""
@@ -182,7 +174,7 @@ def prompt_echoed(sample: Sample, random: Random) -> Wrap:
     return partial(_Answering, answer=answer)
 
 
-@fault("banner", "the engine's own words stand before every answer", _both(Gate.COMP))
+@fault("banner", "the engine's own words stand before every answer", both(Gate.COMP))
 def banner(sample: Sample, random: Random) -> Wrap:
     def answer(_: Request, generation: Generation) -> Generation:
         return replace(generation, text=f"Loaded model in 0.42s (17.3 tok/s)\n{generation.text}")
@@ -190,7 +182,7 @@ def banner(sample: Sample, random: Random) -> Wrap:
     return partial(_Answering, answer=answer)
 
 
-@fault("marker-leaked", "the token that ends the turn stands in the text", _both(Gate.G4))
+@fault("marker-leaked", "the token that ends the turn stands in the text", both(Gate.G4))
 def marker_leaked(sample: Sample, random: Random) -> Wrap:
     def answer(_: Request, generation: Generation) -> Generation:
         return replace(generation, text=f"{generation.text}<|im_end|>")
@@ -212,7 +204,7 @@ class _Misspelling(_Answering):
         return [self._spell(text) for text in super().detokenize(sequences, timeout)]
 
 
-@fault("spaces-lost", "tokens are put together without the spaces between words", _both(Gate.G4))
+@fault("spaces-lost", "tokens are put together without the spaces between words", both(Gate.G4))
 def spaces_lost(sample: Sample, random: Random) -> Wrap:
     return partial(_Misspelling, spell=lambda text: text.replace(" ", ""))
 
@@ -226,7 +218,7 @@ def bytes_as_latin(sample: Sample, random: Random) -> Wrap:
     return partial(_Misspelling, spell=lambda text: text.encode().decode("latin-1"))
 
 
-@fault("empty-answers", "the engine answers nothing, and says it is done", _both(Gate.G2))
+@fault("empty-answers", "the engine answers nothing, and says it is done", both(Gate.G2))
 def empty_answers(sample: Sample, random: Random) -> Wrap:
     def answer(_: Request, generation: Generation) -> Generation:
         return replace(
@@ -236,7 +228,7 @@ def empty_answers(sample: Sample, random: Random) -> Wrap:
     return partial(_Answering, answer=answer)
 
 
-@fault("not-finite", "log-probabilities are not numbers", _both(Gate.G4))
+@fault("not-finite", "log-probabilities are not numbers", both(Gate.G4))
 def not_finite(sample: Sample, random: Random) -> Wrap:
     def answer(_: Request, generation: Generation) -> Generation:
         return replace(generation, logprobs=tuple(float("nan") for _ in generation.logprobs or ()))
@@ -245,7 +237,7 @@ def not_finite(sample: Sample, random: Random) -> Wrap:
 
 
 @fault(
-    "special-text-parsed", "what a user writes like a special token becomes one", _both(Gate.EDGE)
+    "special-text-parsed", "what a user writes like a special token becomes one", both(Gate.EDGE)
 )
 def special_text_parsed(sample: Sample, random: Random) -> Wrap:
     def ask(request: Request) -> Request:
@@ -254,9 +246,7 @@ def special_text_parsed(sample: Sample, random: Random) -> Wrap:
     return partial(_Answering, ask=ask)
 
 
-@fault(
-    "prompt-cut", "a prompt past the context is silently cut to its last words", _both(Gate.EDGE)
-)
+@fault("prompt-cut", "a prompt past the context is silently cut to its last words", both(Gate.EDGE))
 def prompt_cut(sample: Sample, random: Random) -> Wrap:
     def ask(request: Request) -> Request:
         if request.prompt is None or len(request.prompt) < 1000:
@@ -266,7 +256,7 @@ def prompt_cut(sample: Sample, random: Random) -> Wrap:
     return partial(_Answering, ask=ask)
 
 
-@fault("chat-as-run", "messages are joined without the chat template", _both(Gate.COMP))
+@fault("chat-as-run", "messages are joined without the chat template", both(Gate.COMP))
 def chat_as_run(sample: Sample, random: Random) -> Wrap:
     def ask(request: Request) -> Request:
         if request.messages is None:
@@ -320,9 +310,7 @@ class _Trimming(SpoiltEngine):
         return self.engine.tokenize(trimmed, special=special, timeout=timeout)
 
 
-@fault(
-    "crash", "the engine dies of every question with a character outside ASCII", _both(Gate.EDGE)
-)
+@fault("crash", "the engine dies of every question with a character outside ASCII", both(Gate.EDGE))
 def crash(sample: Sample, random: Random) -> Wrap:
     return _Crashing
 
@@ -337,7 +325,7 @@ class _Crashing(SpoiltEngine):
         return super().generate(requests, timeout)
 
 
-@fault("hang", "the engine hangs on long answers", _both(Gate.STAB))
+@fault("hang", "the engine hangs on long answers", both(Gate.STAB))
 def hang(sample: Sample, random: Random) -> Wrap:
     return _Hanging
 
@@ -370,125 +358,3 @@ def seldom_garbled(sample: Sample, random: Random) -> Wrap:
         return replace(generation, text=noise, token_ids=None, logprobs=None)
 
     return partial(_Answering, answer=answer)
-
-
-def _proxied(meddling: Meddling) -> Wrap:
-    return partial(ProxiedEngine, meddling=meddling)
-
-
-def _texts(content: Json) -> list[tuple[Json, str]]:
-    """Return where the text of a whole answer or of an event stands: holder and key."""
-    found: list[tuple[Json, str]] = []
-    for choice in content.get("choices", ()):
-        for holder, key in (
-            (choice.get("message"), "content"),
-            (choice.get("delta"), "content"),
-            (choice, "text"),
-        ):
-            if isinstance(holder, dict) and isinstance(holder.get(key), str):
-                found.append((holder, key))
-    return found
-
-
-def _with_text(content: Json, change: Callable[[str], str]) -> Json:
-    for holder, key in _texts(content):
-        holder[key] = change(holder[key])
-    return content
-
-
-@fault("server-repeats", "the server sends every answer twice over", _both(Gate.COMP))
-def server_repeats(sample: Sample, random: Random) -> Wrap:
-    return _proxied(
-        Meddling(
-            answer=lambda content: _with_text(content, lambda text: text * 2),
-            event=lambda content: _with_text(content, lambda text: text * 2),
-        )
-    )
-
-
-@fault("server-drops-usage", "the server counts no tokens", _both(Gate.QUAL))
-def server_drops_usage(sample: Sample, random: Random) -> Wrap:
-    def drop(content: Json) -> Json:
-        content.pop("usage", None)
-        return content
-
-    return _proxied(Meddling(answer=drop, event=drop))
-
-
-@fault("server-miscounts", "the server counts three prompt tokens too many", _both(Gate.QUAL))
-def server_miscounts(sample: Sample, random: Random) -> Wrap:
-    def add(content: Json) -> Json:
-        if content.get("usage"):
-            content["usage"]["prompt_tokens"] += 3
-        return content
-
-    return _proxied(Meddling(answer=add, event=add))
-
-
-@fault(
-    "server-streams-another-text", "what is streamed is not what is sent whole", _both(Gate.QUAL)
-)
-def server_streams_another_text(sample: Sample, random: Random) -> Wrap:
-    return _proxied(
-        Meddling(event=lambda content: _with_text(content, lambda text: text and f"{text}~"))
-    )
-
-
-@fault(
-    "server-without-template", "the server joins messages without the template", _both(Gate.COMP)
-)
-def server_without_template(sample: Sample, random: Random) -> Wrap:
-    """Send chats to the completion endpoint, and give its answers the form of a chat's."""
-    return _proxied(
-        Meddling(request=_as_completion, answer=_as_chat, event=_as_chat, path=_to_completions)
-    )
-
-
-def _to_completions(path: str) -> str:
-    return path.replace("/chat/completions", "/completions")
-
-
-def _as_completion(body: Json) -> Json:
-    texts = [message["content"] for message in body.get("messages", ())]
-    rest = {key: value for key, value in body.items() if key != "messages"}
-    return {**rest, "prompt": "\n".join(texts)} if texts else body
-
-
-def _as_chat(content: Json) -> Json:
-    for choice in content.get("choices", ()):
-        said = {"role": "assistant", "content": choice.pop("text", "")}
-        choice |= {"message": said, "delta": said}
-    return content
-
-
-@fault("server-cuts", "the server cuts answers after four tokens", _both(Gate.COMP))
-def server_cuts(sample: Sample, random: Random) -> Wrap:
-    def cut(body: Json) -> Json:
-        return {**body, "max_tokens": 4}
-
-    return _proxied(Meddling(request=cut))
-
-
-@fault(
-    "server-finish-missing",
-    "the server does not say why an answer ended",
-    _both(Gate.QUAL),
-    withholds=True,
-)
-def server_finish_missing(sample: Sample, random: Random) -> Wrap:
-    def forget(content: Json) -> Json:
-        for choice in content.get("choices", ()):
-            choice["finish_reason"] = None
-        return content
-
-    return _proxied(Meddling(answer=forget, event=forget))
-
-
-@fault(
-    "server-out-of-order",
-    "the server answers with HTTP 500",
-    _both(Gate.QUAL),
-    withholds=True,
-)
-def server_out_of_order(sample: Sample, random: Random) -> Wrap:
-    return _proxied(Meddling(grants=lambda number: False))

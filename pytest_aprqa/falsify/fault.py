@@ -159,3 +159,8 @@ def converted(gate: Gate, *, reference: Gate | None = None) -> Mapping[Format, G
     """Expect a gate for the converted formats, another one for SafeTensors, if seeded there."""
     others = {Format.APR: gate, Format.GGUF: gate}
     return others if reference is None else {Format.SAFETENSORS: reference, **others}
+
+
+def both(gate: Gate) -> Mapping[Format, Gate]:
+    """Expect a gate of both engines that serve: transformers and llama.cpp."""
+    return {Format.SAFETENSORS: gate, Format.GGUF: gate}

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 
-from pytest_aprqa.falsify import config, container, dtype, engine, template, tokenizer, weights
+from pytest_aprqa.falsify import (
+    config,
+    container,
+    dtype,
+    engine,
+    server,
+    template,
+    tokenizer,
+    weights,
+)
 from pytest_aprqa.falsify.fault import Fault
 
 ENTRY_POINTS = "pytest_aprqa.faults"
 """Group of entry points; each names a `Fault` or an iterable of them."""
 
-_FAMILIES = (container, dtype, weights, config, tokenizer, template, engine)
+_MODULES = (container, dtype, weights, config, tokenizer, template, engine, server)
 
 
 def built_in_faults() -> tuple[Fault, ...]:
     """Return the faults of this package, family by family."""
-    return tuple(fault for module in _FAMILIES for fault in module.fault.all)
+    return tuple(fault for module in _MODULES for fault in module.fault.all)
 
 
 def all_faults() -> tuple[Fault, ...]:

@@ -124,17 +124,7 @@ class Bench:
             complete: carry every check out, instead of stopping at the first that fails.
         """
         begun = time.perf_counter()
-        trial = Trial(
-            fault=fault.id,
-            family=fault.family,
-            description=fault.description,
-            format=form,
-            original=fault.original,
-            expected=fault.expected[form],
-            expected_tier=fault.tier,
-            withholds=fault.withholds,
-            blind=fault.blind,
-        )
+        trial = untried(fault, form)
         try:
             with _workplace() as work:
                 sample = self._originals.sample(fault.original, form, work / "model")
@@ -282,6 +272,21 @@ def _publish_digests(sample: Sample, sound: Path) -> None:
     }
     lines = (f"{sha256_of_file(sound / n)}  {n}\n" for n in sorted(names) if (sound / n).is_file())
     (sample.directory / MANIFEST).write_text("".join(lines), "ascii")
+
+
+def untried(fault: Fault, form: Format) -> Trial:
+    """Return what is known of a trial before it is held."""
+    return Trial(
+        fault=fault.id,
+        family=fault.family,
+        description=fault.description,
+        format=form,
+        original=fault.original,
+        expected=fault.expected[form],
+        expected_tier=fault.tier,
+        withholds=fault.withholds,
+        blind=fault.blind,
+    )
 
 
 @contextmanager
