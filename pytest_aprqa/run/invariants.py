@@ -44,8 +44,9 @@ from pytest_aprqa.judge.invariants import (
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.kl import KL_NATS, kl_by_position
 from pytest_aprqa.playbook.check import Check, Message
-from pytest_aprqa.run.fidelity import fidelity_text, format_of, pair_of
+from pytest_aprqa.run.fidelity import fidelity_text, pair_of
 from pytest_aprqa.run.observed import Observed
+from pytest_aprqa.words import Cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -89,10 +90,9 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
         judgement, observation[KL_NATS] = _logits(check, laboratory)
     else:
         judgement = _INVARIANTS[check.subject](check, laboratory)
-    assert check.cell.format is not None
     return Observed(
         judgement=judgement,
-        artifact_digest=laboratory.artifact(check.cell.format).digest,
+        artifact_digest=laboratory.artifact(check.cell).digest,
         observation=observation,
     )
 
@@ -100,7 +100,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
 def _reference(laboratory: Laboratory) -> Artifact:
     from pytest_aprqa.run.laboratory import REFERENCE
 
-    return laboratory.artifact(REFERENCE)
+    return laboratory.artifact(Cell(REFERENCE))
 
 
 def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float]]:
@@ -114,7 +114,7 @@ def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
     ours, theirs, budget = pair.score([tokens[:count]])
     judgement = judge_logits(ours, theirs, budget)
-    reference, artifact = _reference(laboratory), laboratory.artifact(format_of(check))
+    reference, artifact = _reference(laboratory), laboratory.artifact(check.cell)
     explained = with_first_difference(judgement, compare_artifacts(reference, artifact))
     if any(first_not_finite(scores) for scores in (ours, theirs)):
         return explained, []
@@ -122,7 +122,7 @@ def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float
 
 
 def _names(check: Check, laboratory: Laboratory) -> Judgement:
-    return compare_names(_reference(laboratory), laboratory.artifact(format_of(check)))
+    return compare_names(_reference(laboratory), laboratory.artifact(check.cell))
 
 
 def compare_names(reference: Artifact, artifact: Artifact) -> Judgement:
@@ -146,7 +146,7 @@ def _head(config: ModelConfig, naming: Naming) -> str:
 
 
 def _dtypes(check: Check, laboratory: Laboratory) -> Judgement:
-    return compare_dtypes(_reference(laboratory), laboratory.artifact(format_of(check)))
+    return compare_dtypes(_reference(laboratory), laboratory.artifact(check.cell))
 
 
 def compare_dtypes(reference: Artifact, artifact: Artifact) -> Judgement:
@@ -170,7 +170,7 @@ def compare_dtypes(reference: Artifact, artifact: Artifact) -> Judgement:
 
 def _tensors(check: Check, laboratory: Laboratory) -> Judgement:
     """I-4: every element is where the reference has it, up to rounding."""
-    reference, artifact = _reference(laboratory), laboratory.artifact(format_of(check))
+    reference, artifact = _reference(laboratory), laboratory.artifact(check.cell)
     return judge_tensors(compare_artifacts(reference, artifact))
 
 
