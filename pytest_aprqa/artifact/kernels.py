@@ -15,7 +15,8 @@ def kernels_of(config: ModelConfig) -> tuple[str, ...]:
         if config.hidden_act is None
         else (config.hidden_act not in ("silu", "swish"))
     )
-    gated = any(".gate_" in name for name in names) and not other
+    gates = (".gate_", ".w1.", ".input_linear.")  # the latter two in experts of Mixtral and Granite
+    gated = any(gate in name for name in names for gate in gates) and not other
     present = {
         _attention(config): True,
         "rope": True,  # no architecture without is read

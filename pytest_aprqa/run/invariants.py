@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from math import lcm, prod
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.artifact.config import ModelConfig
@@ -22,6 +23,7 @@ from pytest_aprqa.artifact.names import (
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.same_bytes import same_finite_values
+from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.judge.fidelity import first_not_finite
@@ -198,13 +200,25 @@ def _comparison(ours: TensorSource, theirs: TensorSource, step: Step) -> TensorC
     alike = (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
     if alike and same_finite_values(reference, artifact, ours.dtype):
         return same_tensor(ours.name, ours.shape)
+    shapes = ours.shape, theirs.shape
+    if ours.shape == theirs.shape and DType.APR_Q4 in (ours.dtype, theirs.dtype):
+        shapes = (_in_whole_blocks(ours.shape, step.block),) * 2
     return compare_rows(
         ours.name,
-        DecodedRows(reference, ours.dtype, ours.shape),
-        DecodedRows(artifact, theirs.dtype, theirs.shape),
+        DecodedRows(reference, ours.dtype, shapes[0]),
+        DecodedRows(artifact, theirs.dtype, shapes[1]),
         step.bound,
         step.block,
     )
+
+
+def _in_whole_blocks(shape: tuple[int, ...], block: int) -> tuple[int, ...]:
+    """Return a shape whose rows are whole blocks: those of APR_Q4 reach over the ends of rows."""
+    count = prod(shape)
+    if not count or block < 1 or shape[-1] % block == 0:
+        return shape
+    row = lcm(shape[-1], block)
+    return (count // row, row) if count % row == 0 else (1, count)
 
 
 def _tokenizer(check: Check, laboratory: Laboratory) -> Judgement:
