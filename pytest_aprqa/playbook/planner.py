@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_aprqa.playbook.bounds import bounds_of
 from pytest_aprqa.playbook.check import Check, CheckKind, Scenario
-from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.playbook.errors import Notice
 from pytest_aprqa.playbook.families import FAMILIES, KERNELS
 from pytest_aprqa.playbook.gate_ids import gate
@@ -230,6 +229,8 @@ class Planner:
             )
 
     def _endpoint(self, cell: Cell) -> Iterator[Check]:
+        from pytest_aprqa.playbook.endpoint import ENDPOINT
+
         asked = self._playbook.ollama_parity
         if asked is not None and asked.enabled:
             yield self._check(

@@ -223,3 +223,63 @@ def test_pickles_are_not_looked_for(find: Any, tmp_path: Path) -> None:
     given = fill(tmp_path / "given", "pytorch_model.bin", "model.pt", "config.json")
     with pytest.raises(ArtifactError, match="was not found"):
         find(spec(), model_path=given)
+
+
+QUANTISED = {"quantizations": ["Q4_0", "q8_0"]}
+
+
+def names(located: Located) -> dict[str, str]:
+    return {name: found.path.name for name, found in located.found.items()}
+
+
+def test_a_file_is_the_quantisation_its_name_states(find: Any, tmp_path: Path) -> None:
+    files = ("tiny.Q4_0.gguf", "tiny-q8_0-00001-of-00002.gguf", "tiny-q8_0-00002-of-00002.gguf")
+    given = fill(tmp_path / "given", "model.safetensors", *files, "tiny.Q4_K_M.gguf")
+    assert names(find(spec(**QUANTISED), model_path=given)) == {
+        "safetensors": "given",
+        "gguf-q4_0": files[0],
+        "gguf-q8_0": files[1],
+    }
+
+
+def test_an_only_quantisation_chooses_among_several_files(find: Any, tmp_path: Path) -> None:
+    given = fill(tmp_path / "given", "tiny.Q4_0.gguf", "tiny.Q8_0.gguf")
+    located = find(spec(quantizations=["q8_0"]), model_path=given)
+    assert names(located) == {"gguf": "tiny.Q8_0.gguf"}
+
+
+def test_the_only_file_of_a_model_is_also_what_the_reference_is_made_from(
+    find: Any, tmp_path: Path
+) -> None:
+    given = fill(tmp_path / "given", "tiny.Q8_0.gguf")
+    both = {"gguf": "tiny.Q8_0.gguf", "gguf-q8_0": "tiny.Q8_0.gguf"}
+    assert names(find(spec(**QUANTISED), model_path=given)) == both
+    assert names(find(spec(**QUANTISED), model_path=given / "tiny.Q8_0.gguf")) == both
+
+
+def test_a_file_may_be_named_for_each_quantisation(find: Any, tmp_path: Path) -> None:
+    fill(tmp_path, "mine.gguf", "other.gguf")
+    given = fill(tmp_path / "given")
+    files = {"gguf": {"q4_0": "mine.gguf", "Q8_0": "other.gguf"}}
+    located = find(spec(**QUANTISED, files=files), model_path=given)
+    assert names(located) == {
+        "safetensors": "given",
+        "gguf-q4_0": "mine.gguf",
+        "gguf-q8_0": "other.gguf",
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("a.Q4_0.gguf", "b.q4_0.gguf"), r"has 2 gguf files \(a.Q4_0.gguf, b.q4_0.gguf\)"),
+        (("model.gguf",), "model.gguf does not state in its name which of q4_0, q8_0 it is"),
+    ],
+)
+def test_files_that_could_be_either_are_refused(
+    find: Any, tmp_path: Path, files: tuple[str, ...], said: str
+) -> None:
+    given = fill(tmp_path / "given", "model.safetensors", *files)
+    with pytest.raises(ArtifactError, match=said) as caught:
+        find(spec(**QUANTISED), model_path=given)
+    assert caught.value.fault is ArtifactFault.MALFORMED

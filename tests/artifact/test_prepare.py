@@ -11,9 +11,12 @@ import pytest
 
 from pytest_aprqa.artifact import prepare
 from pytest_aprqa.artifact.convert import convert
+from pytest_aprqa.artifact.convert_dtype import quantization_dtype
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.prepare import Workshop, default_cache_dir
+from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.playbook.model_spec import ModelSpec
+from pytest_aprqa.playbook.quantizations import APR_QUANTIZATIONS
 from pytest_aprqa.words import Format
 
 
@@ -195,3 +198,38 @@ def test_a_cache_that_cannot_be_written_is_the_environments_fault(
     with pytest.raises(ArtifactError) as caught:
         shop.artifact(Format.APR)
     assert caught.value.fault is ArtifactFault.ENVIRONMENT
+
+
+def test_what_the_playbook_language_says_apr_can_hold_can_be_made() -> None:
+    for name in APR_QUANTIZATIONS:
+        quantization_dtype(name, Format.APR)
+    others = {dtype.lower() for dtype in DType} - APR_QUANTIZATIONS
+    for name in others:
+        with pytest.raises(ArtifactError, match="cannot be made for apr"):
+            quantization_dtype(name, Format.APR)
+
+
+def test_a_file_that_states_a_quantisation_is_tested_and_the_others_are_converted(
+    tmp_path: Path, model: Path
+) -> None:
+    spec = ModelSpec(hf_repo="org/tiny", quantizations=("q4_0", "q8_0"))
+    shop = Workshop(spec, playbook_dir=tmp_path, model_path=model, cache_dir=tmp_path / "cache")
+    small = shop.artifact(Format.GGUF, "q4_0").path
+    found = Path(shutil.copy(small, model / "tiny.Q4_0.gguf"))
+    again = Workshop(spec, playbook_dir=tmp_path, model_path=model, cache_dir=tmp_path / "cache")
+    assert again.artifact(Format.GGUF, "q4_0").path == found
+    assert [again.is_converted(Format.GGUF, name) for name in spec.quantizations] == [False, True]
+
+
+def test_several_files_and_no_safetensors_leave_the_reference_open(
+    tmp_path: Path, model: Path
+) -> None:
+    spec = ModelSpec(hf_repo="org/tiny", quantizations=("q4_0", "q8_0"))
+    shop = Workshop(spec, playbook_dir=tmp_path, model_path=model, cache_dir=tmp_path / "cache")
+    files = tmp_path / "files"
+    files.mkdir()
+    for name in spec.quantizations:
+        shutil.copy(shop.artifact(Format.GGUF, name).path, files / f"tiny.{name}.gguf")
+    other = Workshop(spec, playbook_dir=tmp_path, model_path=files, cache_dir=tmp_path / "cache")
+    with pytest.raises(ArtifactError, match=r"several quantised files .* no SafeTensors"):
+        other.artifact(Format.SAFETENSORS)

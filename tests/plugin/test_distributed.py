@@ -62,6 +62,8 @@ def test_sessions_without_playbooks_are_scheduled_by_xdist_itself(pytester):
         ("a/x.playbook.yaml::arithmetic-001[gguf-cpu-run]", "a/x.playbook.yaml gguf-cpu"),
         ("x.playbook.yaml::G1[apr-gpu]", "x.playbook.yaml apr-gpu"),
         ("x.playbook.yaml::I-4[gguf]", "x.playbook.yaml gguf-cpu"),
+        ("x.playbook.yaml::I-4[gguf-q8_0]", "x.playbook.yaml gguf-q8_0-cpu"),
+        ("x.playbook.yaml::a[gguf-q8_0-gpu-chat]", "x.playbook.yaml gguf-q8_0-gpu"),
         ("test_x.py::test_a[1]", "test_x.py::test_a[1]"),
     ],
 )
