@@ -204,13 +204,19 @@ class _Court:
 
     def _prepare(self, originals: Collection[Original]) -> dict[Original, str]:
         """Certify what faults are seeded into; return why an original cannot be made."""
-        unsuited: dict[Original, str] = {}
-        for original in (o for o in Original if o in originals):
-            try:
-                self._certified(original, self._docket.tier, self._docket.seeds[0])
-            except NotApplicableError as reason:
-                unsuited[original] = str(reason)
-        return unsuited
+        wanted = [original for original in Original if original in originals]
+        with ThreadPoolExecutor(self._docket.jobs, thread_name_prefix="original") as threads:
+            reasons = threads.map(self._unsuited, wanted)
+        return {
+            original: reason for original, reason in zip(wanted, reasons, strict=True) if reason
+        }
+
+    def _unsuited(self, original: Original) -> str:
+        try:
+            self._certified(original, self._docket.tier, self._docket.seeds[0])
+        except NotApplicableError as reason:
+            return str(reason)
+        return ""
 
     def _try(self, fault: Fault, form: Format, unsuited: str) -> None:
         if unsuited:

@@ -12,7 +12,13 @@ from xdist.scheduler import LoadScheduling
 from xdist.workermanage import WorkerController, parse_tx_spec_config
 
 from pytest_aprqa.engine.devices import cuda_devices
-from pytest_aprqa.plugin.nodeid import is_closing, is_gpu, is_playbook_item, load_group
+from pytest_aprqa.plugin.nodeid import (
+    asks_reference_alone,
+    is_closing,
+    is_gpu,
+    is_playbook_item,
+    load_group,
+)
 from pytest_aprqa.plugin.worker_input import DEVICE, RUN_ID
 
 WORTH_A_LOAD = 40
@@ -117,7 +123,7 @@ class LoadGroupScheduling:
     """An xdist scheduler that hands whole load groups to workers, and the closing items last.
 
     Checks of one artifact and backend share a loaded model, so they go to one worker, the
-    largest groups first; a worker for each GPU. With more workers than groups a large group is
+    reference's first, then the largest groups; a worker for each GPU. With more workers than groups a large group is
     split, since loading its model again costs less than waiting for it. Closing items look back
     over the whole run: they go to the last worker that still works, when every other item is done.
 
@@ -209,17 +215,9 @@ class LoadGroupScheduling:
                 report = pytest.CollectReport(node.gateway.id, "failed", difference, [])
                 self.config.hook.pytest_collectreport(report=report)
         if agreed:
-            self._queue_groups(self.collection)
+            groups, self._closing = grouped(self.collection, len(self._collected))
+            self._groups.extend(groups)
         return agreed
-
-    def _queue_groups(self, collection: Sequence[str]) -> None:
-        groups: dict[str, list[int]] = {}
-        for index, nodeid in enumerate(collection):
-            if is_closing(nodeid):
-                self._closing.append(index)
-            else:
-                groups.setdefault(load_group(nodeid), []).append(index)
-        self._groups.extend(split(groups.values(), len(self._collected)))
 
     def _feed_all(self) -> None:
         for node in self.nodes:
@@ -250,6 +248,23 @@ class LoadGroupScheduling:
     def _send(self, node: WorkerController, indices: list[int]) -> None:
         self._pending[node] += indices
         node.send_runtest_some(indices)
+
+
+def grouped(collection: Sequence[str], workers: int) -> tuple[list[list[int]], list[int]]:
+    """Return the load groups of a collection in the order they are handed out, and what closes it.
+
+    The reference's come first: a worker that has its answers compares what it is given next with
+    them. Then the largest come first.
+    """
+    groups: dict[str, list[int]] = {}
+    closing: list[int] = []
+    for index, nodeid in enumerate(collection):
+        if is_closing(nodeid):
+            closing.append(index)
+        else:
+            groups.setdefault(load_group(nodeid), []).append(index)
+    parts = split(groups.values(), workers)
+    return sorted(parts, key=lambda part: not asks_reference_alone(collection[part[0]])), closing
 
 
 def split(groups: Iterable[Sequence[int]], workers: int) -> list[list[int]]:

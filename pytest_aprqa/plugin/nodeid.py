@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from pytest_aprqa.words import Backend
+from pytest_aprqa.words import Backend, Format
 
 SUFFIX = ".playbook.yaml"
 
@@ -22,6 +22,11 @@ def is_closing(nodeid: str) -> bool:
 def is_gpu(nodeid: str) -> bool:
     """Whether an item computes on a GPU."""
     return is_playbook_item(nodeid) and load_group(nodeid).endswith("-gpu")
+
+
+def asks_reference_alone(nodeid: str) -> bool:
+    """Whether an item needs no other engine than the one that all others are held against."""
+    return load_group(nodeid).endswith(f" {Format.SAFETENSORS}-{Backend.CPU}")
 
 
 def load_group(nodeid: str) -> str:

@@ -180,8 +180,12 @@ def _machine() -> dict[str, Any]:
 @cache
 def code_digest() -> str:
     """Return the sha256 over all that this package judges with, the shipped models left out."""
+    return tree_digest(Path(str(files("pytest_aprqa"))))
+
+
+def tree_digest(root: Path) -> str:
+    """Return the sha256 over the names and bytes of the files below a package's directory."""
     whole = hashlib.sha256()
-    root = Path(str(files("pytest_aprqa")))
     for folder, inner, names in os.walk(root):
         inner[:] = sorted(name for name in inner if name not in _NOT_CODE)
         for name in sorted(names):

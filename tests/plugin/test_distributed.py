@@ -7,7 +7,7 @@ import execnet
 import pytest
 
 from pytest_aprqa.engine.devices import cuda_devices
-from pytest_aprqa.plugin.distributed import DEVICE, WORTH_A_LOAD, Devices, may_take, split
+from pytest_aprqa.plugin.distributed import DEVICE, WORTH_A_LOAD, Devices, grouped, may_take, split
 from pytest_aprqa.plugin.nodeid import is_closing, load_group
 
 
@@ -86,6 +86,12 @@ def test_a_group_is_not_split_when_loading_again_costs_more():
 def test_groups_are_not_split_when_there_are_enough_of_them():
     groups = [list(range(500)), list(range(500, 1000))]
     assert split(groups, 2) == groups
+
+
+def test_the_reference_is_begun_first_then_what_has_the_most_checks():
+    names = ["G3", "I-4[apr]", "a[safetensors-cpu-run]", "a[gguf-cpu-run]", "b[gguf-cpu-run]"]
+    collection = [f"x.playbook.yaml::{name}" for name in names]
+    assert grouped(collection, 2) == ([[2], [3, 4], [1]], [0])
 
 
 @pytest.mark.parametrize(
