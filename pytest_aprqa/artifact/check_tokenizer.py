@@ -13,9 +13,9 @@ from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.stated import stated_by
 from pytest_aprqa.artifact.strict_json import parse_object
 from pytest_aprqa.artifact.template import TemplateRefusedError, read_template, render
-from pytest_aprqa.artifact.tokenizer import RULE
+from pytest_aprqa.artifact.tokenizer import RULE, Vocabulary
 from pytest_aprqa.artifact.tokenizer_hf import tokenizer_json
-from pytest_aprqa.artifact.tokenizer_read import refuse_other_tokenizer
+from pytest_aprqa.artifact.tokenizer_read import vocabulary_from_hf
 from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.words import Format
@@ -65,12 +65,15 @@ def _load(artifact: Artifact, config: ModelConfig) -> tuple[Any, dict[str, int |
         vocabulary = stated_by(artifact).vocabulary
         if vocabulary is None:
             raise _NotLoadableError(f"{artifact.path.name} holds no tokenizer")
-        text = json.dumps(tokenizer_json(vocabulary))
-        ids = (vocabulary.bos, vocabulary.eos, vocabulary.unk, vocabulary.pad)
-        special = dict(zip(_SPECIAL, ids, strict=True))
-        template = vocabulary.chat_template
+        text, special, template = _of_vocabulary(vocabulary)
     with _refusals():
         return Tokenizer.from_str(text), special, template
+
+
+def _of_vocabulary(vocabulary: Vocabulary) -> tuple[str, dict[str, int | None], str | None]:
+    ids = (vocabulary.bos, vocabulary.eos, vocabulary.unk, vocabulary.pad)
+    special = dict(zip(_SPECIAL, ids, strict=True))
+    return json.dumps(tokenizer_json(vocabulary)), special, vocabulary.chat_template
 
 
 @contextmanager
@@ -93,8 +96,10 @@ def _hugging_face(
 ) -> tuple[str, dict[str, int | None], str | None]:
     path = directory / "tokenizer.json"
     if not path.is_file():
-        refuse_other_tokenizer(directory)
-        raise _NotLoadableError(f"{directory} has no tokenizer.json")
+        vocabulary = vocabulary_from_hf(directory, config)
+        if vocabulary is None:
+            raise _NotLoadableError(f"{directory} has neither tokenizer.json nor tokenizer.model")
+        return _of_vocabulary(vocabulary)
     stated: dict[str, Any] = {}
     beside = directory / "tokenizer_config.json"
     try:

@@ -142,7 +142,7 @@ def _understand(metadata: Mapping[str, Any]) -> Vocabulary | None:
         model=model,
         pre=pre,
         tokens=tokens,
-        types=tuple(_token_type(value) for value in types),
+        types=tuple(token_type(value) for value in types),
         merges=() if is_spm else tuple(_pair(merge) for merge in keys["merges"]),
         scores=tuple(float(score) for score in scores),
         bos=_id(keys, "bos", tokens),
@@ -248,7 +248,8 @@ def _model(name: object) -> TokenizerModel:
         ) from None
 
 
-def _token_type(value: int) -> TokenType:
+def token_type(value: int) -> TokenType:
+    """Return the kind with GGUF's number. Raises ArtifactError MALFORMED when there is none."""
     try:
         return TokenType(value)
     except ValueError:

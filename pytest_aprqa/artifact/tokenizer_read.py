@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.sentencepiece_model import SENTENCEPIECE_FILE
 from pytest_aprqa.artifact.template import read_template
 from pytest_aprqa.artifact.tokenizer import RULE, TokenizerModel, TokenType, Vocabulary
 from pytest_aprqa.artifact.tokenizer_pre import recognise
+from pytest_aprqa.artifact.tokenizer_sentencepiece import (
+    added_tokens,
+    vocabulary_from_sentencepiece,
+)
 from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
 _MOST_TOKENS = 10_000_000  # far more than any vocabulary has; more are not filled up
-_OTHER_FORMS = ("tokenizer.model", "vocab.json", "vocab.txt")
+_OTHER_FORMS = ("vocab.json", "vocab.txt")
 
 
 def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | None:
-    """Return the tokenizer of a SafeTensors directory, or None when it has no tokenizer.json.
+    """Return the tokenizer of a SafeTensors directory, or None when it has none.
 
     Args:
-        directory: with tokenizer.json and, where there are, tokenizer_config.json and template.
+        directory: with tokenizer.json, or else tokenizer.model, and, where there are,
+            tokenizer_config.json and template.
         config: gives the special ids the tokenizer's files leave out.
 
     Raises:
@@ -31,7 +38,11 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
     """
     path = directory / "tokenizer.json"
     if not path.is_file():
-        refuse_other_tokenizer(directory)
+        path = directory / SENTENCEPIECE_FILE
+        if path.is_file():
+            with wrong_kind_is_malformed(RULE, path.name):
+                return _sentencepiece(path, config)
+        _refuse_other_tokenizer(directory)
         return None
     with wrong_kind_is_malformed(RULE, path.name):
         return _understand(path, config)
@@ -79,7 +90,32 @@ def _understand(path: Path, config: ModelConfig) -> Vocabulary:
     )
 
 
-def refuse_other_tokenizer(directory: Path) -> None:
+def _sentencepiece(path: Path, config: ModelConfig) -> Vocabulary:
+    directory = path.parent
+    stated = _read(directory / "tokenizer_config.json")
+    added = added_tokens(stated, _read(directory / "added_tokens.json"))
+    if max(added, default=0) >= _MOST_TOKENS:
+        raise ValueError(f"ids up to {max(added)}")
+    found = vocabulary_from_sentencepiece(path, added)
+    ids = {token: number for number, token in enumerate(found.tokens)}
+    roles: dict[str, Any] = {
+        role: number
+        for role in ("bos", "eos", "unk", "pad")
+        if (number := _special(stated, f"{role}_token", ids)) is not None
+    }
+    found = replace(found, **roles)
+    other = [end for end in config.eos_token_ids if end in ids.values() and end != found.eos]
+    return replace(
+        found,
+        eot=other[0] if other else None,
+        # As transformers 5 has it: neither is added unless the file says so.
+        add_bos=_stated(stated, "add_bos_token", default=False),
+        add_eos=_stated(stated, "add_eos_token", default=False),
+        chat_template=read_template(directory, stated),
+    )
+
+
+def _refuse_other_tokenizer(directory: Path) -> None:
     """Raise ArtifactError UNSUPPORTED when a tokenizer is there in a form we do not read."""
     others = [name for name in _OTHER_FORMS if (directory / name).is_file()]
     if others:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_aprqa.artifact.config_hf import config_from_hf, read_hf_config
+from pytest_aprqa.artifact.sentencepiece_model import SENTENCEPIECE_FILE
+from pytest_aprqa.artifact.tokenizer_hf import write_hf_tokenizer
+from pytest_aprqa.artifact.tokenizer_read import vocabulary_from_hf
 from pytest_aprqa.engine.faults import fault_of
 from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.words import Backend
@@ -98,7 +103,27 @@ def model_class(config: Any) -> Any:
 
 
 def load_tokenizer(directory: Path) -> Any:
-    """Return the tokenizer of a model directory; LOAD when it cannot be made."""
+    """Return the tokenizer of a model directory.
+
+    One that is there as tokenizer.model alone is read by us: it then cuts as SentencePiece does,
+    whereas transformers 5 puts no space before a text that begins with one.
+
+    Raises:
+        EngineError: LOAD - it cannot be made.
+        ArtifactError: MALFORMED or UNSUPPORTED, of a tokenizer.model.
+    """
+    alone = directory / SENTENCEPIECE_FILE
+    if (directory / "tokenizer.json").is_file() or not alone.is_file():
+        return _auto_tokenizer(directory)
+    config = config_from_hf(read_hf_config(directory))
+    vocabulary = vocabulary_from_hf(directory, config)
+    assert vocabulary is not None
+    with tempfile.TemporaryDirectory() as name:
+        write_hf_tokenizer(vocabulary, Path(name), config)
+        return _auto_tokenizer(Path(name))
+
+
+def _auto_tokenizer(directory: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:

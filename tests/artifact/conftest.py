@@ -81,6 +81,18 @@ def ask_transformers(
 
 
 @pytest.fixture(scope="session")
+def ask_tokenizer() -> Callable[[Sequence[str], Path], dict[str, Any]]:
+    """Return what the reference engine makes of texts: "ids", and the "texts" they give back."""
+
+    def ask(texts: Sequence[str], directory: Path) -> dict[str, Any]:
+        answer = run_outside("ask_tokenizer.py", json.dumps(texts), str(directory))
+        said: dict[str, Any] = json.loads(answer)
+        return said
+
+    return ask
+
+
+@pytest.fixture(scope="session")
 def ask_llama_cpp(
     tiny_models: TinyModels, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., dict[str, dict[str, Any]]]:

@@ -229,8 +229,8 @@ def test_only_bpe_is_supported(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_in_another_form_only_is_unsupported(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.model").write_bytes(b"sentencepiece")
-    with pytest.raises(ArtifactError, match=r"as tokenizer\.model only") as caught:
+    (tmp_path / "vocab.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"as vocab\.json only") as caught:
         vocabulary_from_hf(tmp_path, CONFIG)
     assert caught.value.fault is ArtifactFault.UNSUPPORTED
 

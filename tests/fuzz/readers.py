@@ -259,6 +259,35 @@ class Tokenizer(Reader):
             vocabulary_to_apr(vocabulary)
 
 
+class SentencePiece(Reader):
+    """tokenizer.model, where there is no tokenizer.json."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._config = config_from_hf(read_hf_config(MODEL))
+        self._artifact = Artifact(Format.SAFETENSORS, self.folder, (), "0" * 64, "fuzz")
+
+    def samples(self) -> Iterator[bytes]:
+        kinds = [(b"<unk>", 2), (b"<s>", 3), (b"</s>", 3), (b"<tool>", 4), (b"<0x0A>", 6)]
+        pieces = [_message(1, text) + b"\x18" + bytes([kind]) for text, kind in kinds]
+        pieces += [_message(1, text.encode()) + b"\x15\0\0\x80\xbf" for text in "\u2581hello"]
+        vocabulary = b"".join(_message(1, piece) for piece in pieces)
+        trainer = _message(2, b"\x18\x02\x98\x02\x01\xd8\x02" + b"\xff" * 9 + b"\x01")
+        yield vocabulary + trainer + _message(3, b"\x20\0")
+        yield vocabulary + _message(2, b"\x18\x01") + _message(3, _message(2, b"table"))
+
+    def read(self, data: bytes) -> None:
+        (self.folder / "tokenizer.model").write_bytes(data)
+        _each(
+            partial(check_tokenizer, self._artifact, self._config),
+            partial(vocabulary_from_hf, self.folder, self._config),
+        )
+
+
+def _message(field: int, body: bytes) -> bytes:
+    return bytes([field << 3 | 2, len(body)]) + body
+
+
 class Template(Reader):
     """A chat template: parsed here, where coverage is seen, and rendered where it is contained."""
 
@@ -430,5 +459,6 @@ READERS: dict[str, type[Reader]] = {
     "apr": Apr,
     "config": Config,
     "tokenizer": Tokenizer,
+    "sentencepiece": SentencePiece,
     "template": Template,
 }

@@ -12,7 +12,7 @@ import pytest
 
 HERE = Path(__file__).parent
 FOUND = sorted((HERE / "found").iterdir())
-NAMES = ("safetensors", "index", "gguf", "apr", "config", "tokenizer", "template")
+NAMES = ("safetensors", "index", "gguf", "apr", "config", "tokenizer", "sentencepiece", "template")
 MUTATIONS = 200
 
 
