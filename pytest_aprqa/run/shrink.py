@@ -36,6 +36,8 @@ def smallest_failure(
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
 
+    from pytest_aprqa.run.plain_draws import BACKEND
+
     search = _Search(fails, max_shrinks)
 
     @st.composite
@@ -52,6 +54,7 @@ def smallest_failure(
         report_multiple_bugs=False,
         print_blob=False,
         verbosity=Verbosity.quiet,
+        backend=BACKEND,
     )
     @given(questions())
     def holds(question: Generated) -> None:

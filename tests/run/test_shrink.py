@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
+from pytest_aprqa.playbook.check import OracleSpec
+from pytest_aprqa.playbook.draw import Draw
 from pytest_aprqa.playbook.families import Generated, arithmetic, multi_turn
 from pytest_aprqa.run.shrink import smallest_failure
 
@@ -43,6 +46,34 @@ def test_nothing_is_found_where_nothing_fails_and_no_more_is_asked_than_wanted()
     )
     assert failing is None
     assert 10 <= len(asked) <= 17
+
+
+def large_numbers(draw: Draw) -> Generated:
+    number = draw.integer(0, 1_000_000)
+    return Generated(f"What is {number}?", f"{number} =", OracleSpec("arithmetic"))
+
+
+def test_the_questions_do_not_depend_on_the_modules_that_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> list[str]:
+        questions: list[str] = []
+        smallest_failure(
+            large_numbers,
+            lambda q: bool(questions.append(q.question)),
+            count=200,
+            max_shrinks=0,
+            seed=7,
+        )
+        return questions
+
+    before = asked()
+    (tmp_path / "full_of_numbers.py").write_text(
+        f"NUMBERS = {list(range(100_000, 900_000, 7_919))}"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("full_of_numbers")
+    assert asked() == before
 
 
 @pytest.mark.parametrize("most", [0, 3])
