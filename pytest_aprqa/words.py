@@ -102,6 +102,17 @@ class Attribution(StrEnum):
     ENVIRONMENT = "environment"
 
 
+class Severity(StrEnum):
+    """How much it matters that a condition of a playbook does not hold.
+
+    P0 blocks the model as a gateway does, P1 keeps it from being certified, P2 is only told.
+    """
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+
+
 class Status(StrEnum):
     """What the certificate says about the model."""
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from pytest_aprqa.judge.oracles.registry import BUILT_IN
 from pytest_aprqa.playbook.fields import Inert
+from pytest_aprqa.playbook.figures import METRICS
 from pytest_aprqa.playbook.gate_ids import gate_table
 from pytest_aprqa.playbook.json_schema import schema
 from pytest_aprqa.playbook.schema import Playbook
@@ -41,6 +42,32 @@ test_matrix:
 `apr-qa new`, `apr-qa bootstrap` and `apr-qa generate` write playbooks, `apr-qa validate` checks them, `apr-qa run X --dry-run` shows
 what one plans. `apr-qa lock-playbooks` locks what they say, field by field: a changed comment does not break the lock, a changed
 prompt does.
+
+Of several `quantizations` each is an artifact of its own, in every format but SafeTensors: with its own gateways, cells
+(`arithmetic-001[gguf-q8_0-cpu-run]`), invariants against the reference, and place in the reports. A file that states one in its name
+(`model.Q8_0.gguf`) is tested, else it is converted from the reference; one file that could be either is an error, until
+`files: {gguf: {q8_0: FILE}}` says which it is. An mvp has 18 cells, of 3 formats, 2 backends and 3 modalities; each further quantisation
+adds those of its formats. With one quantisation, or none, the format alone names the artifact.
+"""
+
+CONDITIONS = """\
+## Conditions
+
+The conditions of `falsification_gates` compare figures of the run: numbers, the figures below, `+ - * /`, `< <= > >= == !=`,
+`and or not` and parentheses. A figure is restricted to a part of the run by words behind dots, in any order:
+
+```yaml
+falsification_gates:
+  - {id: right, condition: pass_rate.QUAL >= 0.9 and failures.EDGE.gguf == 0}
+  - {id: quick, condition: tokens_per_second.gpu >= 2 * tokens_per_second.cpu, severity: P2}
+  - {id: close, condition: kl_mean_nats.q8_0 < 0.02, severity: P0}
+```
+
+Counts and gateways are over all of the part that is named. A measurement is taken for each artifact and backend; what its name
+leaves open must hold for each, and is the same for all measurements of a condition: `quick` compares each artifact with itself.
+A measurement has the noise of its 95 % interval, and a comparison that the noise leaves open is `inconclusive`, as is one of what
+was not measured. A gate of which nothing is planned (GPU figures with `--no-gpu`) is left out, and said so. A name that does not exist
+is an error with its line. Gates count in no category of the score; what a failure does, its severity says.
 """
 
 Schema = dict[str, Any]
@@ -50,7 +77,19 @@ _FLAG = "true or false"
 def playbook_page() -> str:
     """Return the page."""
     whole = schema()
-    return "\n".join([HEAD, *_sections(whole), *_tiers(), *_gates(), *_oracles()])
+    return "\n".join([HEAD, *_sections(whole), *_conditions(), *_tiers(), *_gates(), *_oracles()])
+
+
+def _conditions() -> Iterator[str]:
+    rows = [
+        (
+            f"`{metric.name}`",
+            metric.meaning,
+            ", ".join(part.name.lower() for part in metric.parts),
+        )
+        for metric in METRICS.values()
+    ]
+    yield f"{CONDITIONS}\n{_markdown(('figure', 'meaning', 'may be restricted by'), rows)}\n"
 
 
 def _sections(whole: Schema) -> Iterator[str]:

@@ -20,6 +20,11 @@ class CheckKind(StrEnum):
     PARITY = "parity"
     INVARIANT = "invariant"
     REGRESSION = "regression"
+    CONDITION = "condition"
+
+
+LOOKING_BACK = frozenset({CheckKind.REGRESSION, CheckKind.CONDITION})
+"""Procedures that judge what the other checks of the run have found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,8 @@ class Check:
         gate_id: stable id for people and tickets, for instance "F-CONTRACT-I4-001".
         category: the part of the score it counts in; None for gateways.
         subject: which gateway ("G1"), invariant ("I-4"), measurement ("decode-rate"), stability
-            procedure ("repeat") or comparison ("modality") this is; "" for scenarios.
+            procedure ("repeat") or comparison ("modality") this is; the severity of a condition;
+            "" for scenarios.
         needs: gateways that must have held before this check runs.
         params: what else the procedure wants, for instance the bound of a measurement.
         timeout: seconds the engine may take.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pytest_aprqa.playbook.errors import FieldPath, dotted
+from pytest_aprqa.playbook.falsification import unreadable
 from pytest_aprqa.playbook.oracles import Oracle
 from pytest_aprqa.playbook.profile import ProfileCi
 from pytest_aprqa.playbook.prompts import EDGE_NAMES
@@ -25,13 +26,14 @@ Inconsistency = tuple[FieldPath, str]
 def inconsistencies(
     playbook: Playbook, check_oracle: CheckOracle | None
 ) -> Iterator[Inconsistency]:
-    """Find what cannot be meant: names given twice, files that could be either of two artifacts.
+    """Find what no field shows by itself: names given twice, files and conditions of no clear meaning.
 
     When told how, also oracles that do not exist or cannot be made.
     """
     yield from _names(playbook)
     yield from _median(playbook.profile_ci)
     yield from unclear(playbook.model)
+    yield from unreadable(playbook)
     if check_oracle:
         for field, oracle in _oracles(playbook):
             try:

@@ -57,5 +57,5 @@ def _cells(plan: Plan) -> list[str]:
 
 def _tail(plan: Plan) -> list[str]:
     lines = [f"  {sentence}" for sentence in plan.shortfall]
-    lines += [f"  line {n.line + 1}: {n.field}: {n.reason}" for n in plan.notices]
+    lines += [f"  {notice}" for notice in plan.notices]
     return ["", *lines] if lines else []

@@ -58,6 +58,9 @@ class Notice:
     reason: str
     line: int = 0
 
+    def __str__(self) -> str:
+        return f"line {self.line + 1}: {self.field}: {self.reason}"
+
 
 MOST_SHOWN = 100
 """Problems of one playbook that are told at once."""

@@ -83,6 +83,7 @@ def _gates() -> tuple[Gate, ...]:
         ("F-REGR-002", CheckKind.REGRESSION, Category.REGR, "throughput-regression", "throughput has not fallen beyond its noise"),
         ("F-REGR-003", CheckKind.REGRESSION, Category.REGR, "answer-flips", "no right answer has become wrong"),
         ("G3-STABILITY", CheckKind.GATEWAY, None, Gateway.G3, "nothing crashed, aborted or hung twice"),
+        ("F-GATE-001", CheckKind.CONDITION, None, "condition", "a condition of the playbook holds for what the run found"),
     )  # fmt: skip
     return tuple(
         Gate(id_, kind, subject, category, text) for id_, kind, category, subject, text in rows

@@ -16,21 +16,6 @@ def _shape(value: Any) -> str:
     return "list" if isinstance(value, list | tuple) else "mapping"
 
 
-class FalsificationGate(Section):
-    """A condition in prose."""
-
-    id: str
-    description: str = ""
-    condition: str = ""
-    severity: str = "P1"
-
-
-FalsificationGates = Annotated[
-    tuple[FalsificationGate, ...],
-    Inert("conditions in prose are not evaluated; write scenarios with oracles, or assertions"),
-]
-
-
 class Action(Section):
     """Something a state does."""
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_aprqa.playbook.bounds import bounds_of
 from pytest_aprqa.playbook.check import Check, CheckKind, Scenario
 from pytest_aprqa.playbook.errors import Notice
-from pytest_aprqa.playbook.families import FAMILIES, KERNELS
 from pytest_aprqa.playbook.gate_ids import gate
+from pytest_aprqa.playbook.planned_gates import gates_of
 from pytest_aprqa.playbook.prompts import EDGE_KINDS, PAST_CONTEXT, edge_scenario
 from pytest_aprqa.playbook.questions import Asked, Questions
 from pytest_aprqa.playbook.reach import Reach
@@ -58,15 +58,20 @@ class Planner:
         self._categories = TIERS[tier].categories
         self._questions = Questions(loaded, matrix.count)
         self._reach = Reach(tier, matrix)
+        self._left_out: list[Notice] = []
         self._timeout = self._playbook.test_matrix.timeout_ms / 1000
 
     def checks(self) -> tuple[Check, ...]:
         """Return every check, in order."""
-        return tuple(self._all())
+        checks = tuple(self._all())
+        gates, self._left_out = gates_of(self._loaded, checks, self._reach.of(Cell(), None))
+        return (*checks, *gates)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what the plan leaves unused, once its checks are made."""
-        return (*self._questions.notices(), *self._without_family())
+        from pytest_aprqa.playbook.property_tests import without_family
+
+        return (*self._questions.notices(), *without_family(self._loaded), *self._left_out)
 
     def _all(self) -> Iterator[Check]:
         for artifact in self._matrix.artifacts:
@@ -158,19 +163,6 @@ class Planner:
                     "max_tokens": self._playbook.test_matrix.max_tokens,
                 },
             )
-
-    def _without_family(self) -> Iterator[Notice]:
-        from pytest_aprqa.playbook.property_tests import tests_of
-
-        for place, test in enumerate(tests_of(self._playbook.property_tests)):
-            if test.family is None:
-                field = f"property_tests[{place}].generator"
-                yield Notice(
-                    field,
-                    f"there is no family {test.generator!r}, so it is not run; there are "
-                    f"{', '.join(FAMILIES)}, and {', '.join(f'kernel-{k}' for k in KERNELS)}",
-                    self._loaded.line_of(field),
-                )
 
     def _performance(self, cell: Cell) -> Iterator[Check]:
         profile = self._playbook.profile_ci

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Discriminator, Field, Tag
 
+from pytest_aprqa.playbook.errors import Notice
 from pytest_aprqa.playbook.families import FAMILIES, KERNELS
 from pytest_aprqa.playbook.fields import Flag, NoBoolean, Section
+
+if TYPE_CHECKING:
+    from pytest_aprqa.playbook.load import LoadedPlaybook
 
 MAX_SHRINKS = 1000
 
@@ -80,3 +85,15 @@ def tests_of(section: tuple[PropertyTest, ...] | PropertyRun) -> tuple[PropertyT
 def max_shrinks(section: tuple[PropertyTest, ...] | PropertyRun) -> int:
     """Return how many questions may be spent on finding a smaller failure."""
     return section.max_shrink_iters if isinstance(section, PropertyRun) else MAX_SHRINKS
+
+
+def without_family(loaded: LoadedPlaybook) -> Iterator[Notice]:
+    """Say which tests of a playbook are of no family, so that they are not run."""
+    for place, test in enumerate(tests_of(loaded.playbook.property_tests)):
+        if test.family is None:
+            field = f"property_tests[{place}].generator"
+            reason = (
+                f"there is no family {test.generator!r}, so it is not run; there are "
+                f"{', '.join(FAMILIES)}, and {', '.join(f'kernel-{k}' for k in KERNELS)}"
+            )
+            yield Notice(field, reason, loaded.line_of(field))

@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from pytest_aprqa.playbook.endpoint import OllamaParity
 from pytest_aprqa.playbook.errors import FieldPath, Notice, dotted
+from pytest_aprqa.playbook.falsification import FalsificationGate
 from pytest_aprqa.playbook.fields import Distinct, Flag, Inert, Name, Policy, Section
 from pytest_aprqa.playbook.inert import (
     DifferentialTests,
-    FalsificationGates,
     KernelProfile,
     StateMachine,
     TracePayload,
@@ -128,7 +128,9 @@ class Playbook(Section):
     property_tests: PropertyTests = Field(
         default=(), description="Families of generated questions, none of which may fail"
     )
-    falsification_gates: FalsificationGates = Field(default=(), description="Conditions in prose")
+    falsification_gates: tuple[FalsificationGate, ...] = Field(
+        default=(), description="Conditions on what the run finds, judged when all else is done"
+    )
     state_machine: Annotated[
         StateMachine | None, Inert("states are not modelled; a run always loads, asks and unloads")
     ] = Field(default=None, description="Life cycle")

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_aprqa.plugin.plans import plans_of
 from pytest_aprqa.plugin.worker_input import RUN_ID, told
+from pytest_aprqa.run.policy import stop_reason
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import FailurePolicy
 
@@ -37,11 +38,8 @@ class StopSignal:
 
     def consider(self, evidence: Evidence) -> None:
         """Stop the run if the policy says so after this record."""
-        if evidence.outcome.fails and self._stops(evidence):
-            self.path.write_text(
-                f"policy: {self.policy} after {evidence.check} {evidence.outcome}",
-                encoding="utf-8",
-            )
+        if reason := stop_reason(self.policy, evidence):
+            self.path.write_text(reason, encoding="utf-8")
 
     def reason(self) -> str:
         """Return why the run was stopped, or an empty string."""
@@ -53,11 +51,6 @@ class StopSignal:
     def clear(self) -> None:
         """Forget the signal."""
         self.path.unlink(missing_ok=True)
-
-    def _stops(self, evidence: Evidence) -> bool:
-        if self.policy is FailurePolicy.STOP_ON_P0:
-            return evidence.kind == "gateway"
-        return self.policy in (FailurePolicy.STOP_ON_FIRST, FailurePolicy.FAIL_FAST)
 
 
 def stop_signal(config: pytest.Config, playbook: Path) -> StopSignal:

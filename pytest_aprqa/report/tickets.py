@@ -18,7 +18,7 @@ from pytest_aprqa.report.markdown import escaped, fenced
 from pytest_aprqa.report.visible import one_line, visible
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.record import Run
-from pytest_aprqa.words import Outcome
+from pytest_aprqa.words import Outcome, Severity
 
 MOST_SHOWN = 5
 """Examples of one cause that are told in full."""
@@ -86,9 +86,11 @@ def _cause(record: Evidence) -> tuple[str, ...]:
 
 
 def _priority(record: Evidence) -> str:
-    """Return P0 for a gateway or a crash, P1 for a conversion's fault, else P2."""
-    if record.kind == CheckKind.GATEWAY or record.outcome is Outcome.CRASHED:
-        return "P0"
+    """Return a condition's own, P0 for a gateway or a crash, P1 for a conversion's fault, else P2."""
+    if record.is_p0 or record.outcome is Outcome.CRASHED:
+        return Severity.P0
+    if record.severity:
+        return record.severity
     return "P1" if record.kind in (CheckKind.INVARIANT, CheckKind.PARITY) else "P2"
 
 

@@ -11,6 +11,7 @@ from pytest_aprqa.artifact.model import ArtifactError
 from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.run import (
+    conditions,
     gateways,
     invariants,
     parity,
@@ -40,6 +41,7 @@ PROCEDURES: dict[CheckKind, Procedure] = {
     CheckKind.PARITY: parity.run,
     CheckKind.INVARIANT: invariants.run,
     CheckKind.REGRESSION: regression.run,
+    CheckKind.CONDITION: conditions.run,
 }
 
 
@@ -53,6 +55,8 @@ def run_check(check: Check, laboratory: Laboratory) -> Evidence:
     laboratory.early_stop.observe(check, evidence)
     if check.kind is CheckKind.GATEWAY:
         laboratory.remember_gateway(check, evidence)
+    if check.cell.format is None:
+        laboratory.closing[check.name] = evidence
     return evidence
 
 

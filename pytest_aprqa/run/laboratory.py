@@ -48,6 +48,10 @@ class Laboratory:
 
     Artifacts are prepared and engines started when first asked for; while an engine answers, the
     other artifacts are prepared.
+
+    Attributes:
+        closing: evidence of the checks that have looked back over the run, by name; another process
+            may not have written it into the journal yet.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Laboratory:
         self._engines = WarmEngines(settings.workers)
         self._ahead = Ahead(self.workshop, plan.artifacts)
         self._gateways = dict(self.kept.records)
+        self.closing: dict[str, Evidence] = {}
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
         self._logs = LogFolder()

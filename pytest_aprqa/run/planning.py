@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_aprqa.judge.oracles import validate_config
 from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
 from pytest_aprqa.playbook.plan import Plan, make_plan
+from pytest_aprqa.playbook.planned_gates import can_be_judged
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.certificate import pass_threshold
 from pytest_aprqa.verdict.journal import read_journal
@@ -83,10 +84,11 @@ def _has_earlier_certificate(output: Path, tier: Tier, *, resume: bool) -> bool:
 
 
 def without_regression(plan: Plan) -> Plan:
-    """Return a plan without the checks that need an earlier certificate."""
+    """Return a plan without the checks that need an earlier certificate, and what names only them."""
+    checks = tuple(check for check in plan.checks if check.category is not Category.REGR)
     return replace(
         plan,
-        checks=tuple(check for check in plan.checks if check.category is not Category.REGR),
+        checks=tuple(check for check in checks if can_be_judged(check, plan.model, checks)),
         categories=plan.categories - {Category.REGR},
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import FailurePolicy
 
@@ -11,6 +10,6 @@ def stop_reason(policy: FailurePolicy, evidence: Evidence) -> str:
     """Return why the checks after this record are given up, or an empty string."""
     if not evidence.outcome.fails or policy is FailurePolicy.COLLECT_ALL:
         return ""
-    if policy is FailurePolicy.STOP_ON_P0 and evidence.kind != CheckKind.GATEWAY:
+    if policy is FailurePolicy.STOP_ON_P0 and not evidence.is_p0:
         return ""
     return f"policy: {policy} after {evidence.check} {evidence.outcome}"

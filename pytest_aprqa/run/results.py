@@ -19,7 +19,7 @@ from pytest_aprqa.artifact.digest import sha256_of_file
 from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.engine.devices import gpu_names
 from pytest_aprqa.engine.open import usable_cores
-from pytest_aprqa.playbook.check import Check, CheckKind
+from pytest_aprqa.playbook.check import LOOKING_BACK, Check, CheckKind
 from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.verdict.evidence import Evidence
@@ -116,7 +116,7 @@ class Slot:
 
 def _looks_elsewhere(check: Check, laboratory: Laboratory) -> bool:
     """Whether a check looks at other results, or at a server we do not know."""
-    if check.kind is CheckKind.REGRESSION or check.subject == Gateway.G3:
+    if check.kind in LOOKING_BACK or check.subject == Gateway.G3:
         return True
     if check.subject == ENDPOINT:
         return True

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.artifact.model import ArtifactError
-from pytest_aprqa.playbook.check import CheckKind
+from pytest_aprqa.playbook.check import LOOKING_BACK
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import JournalContent, JournalError, read_journal
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
@@ -65,7 +65,7 @@ def is_evidence(record: Evidence) -> bool:
 
 
 def _looks_back(check: PlannedCheck) -> bool:
-    return check.kind is CheckKind.REGRESSION or check.gateway is Gateway.G3
+    return check.kind in LOOKING_BACK or check.gateway is Gateway.G3
 
 
 def missing(found: JournalContent) -> int:

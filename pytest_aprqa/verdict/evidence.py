@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_aprqa.words import Attribution, Backend, Category, Cell, Format, Modality, Outcome
+from pytest_aprqa.playbook.check import CheckKind
+from pytest_aprqa.words import (
+    Attribution,
+    Backend,
+    Category,
+    Cell,
+    Format,
+    Modality,
+    Outcome,
+    Severity,
+)
 
 SCHEMA_VERSION = "1"
 
@@ -75,6 +85,16 @@ class Evidence(BaseModel):
     artifact_digest: str = ""
     started: str = ""
     seconds: float = 0.0
+
+    @property
+    def is_p0(self) -> bool:
+        """Whether a failure of this check is of the first priority: a gateway's, or called so."""
+        return self.kind == CheckKind.GATEWAY or self.severity is Severity.P0
+
+    @property
+    def severity(self) -> Severity | None:
+        """How much a condition of the playbook matters; None for every other check."""
+        return Severity(self.subject) if self.kind == CheckKind.CONDITION else None
 
     @property
     def cell(self) -> Cell:

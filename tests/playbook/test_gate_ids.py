@@ -28,9 +28,9 @@ def test_scenarios_and_edge_cases_of_one_name_are_told_apart() -> None:
     assert (quality.id, edge.id) == ("F-QUAL-005", "F-EDGE-005")
 
 
-def test_only_gateways_count_in_no_category() -> None:
+def test_only_gateways_and_conditions_count_in_no_category() -> None:
     for row in gate_table():
-        assert (row.category is None) == (row.kind is CheckKind.GATEWAY)
+        assert (row.category is None) == (row.kind in (CheckKind.GATEWAY, CheckKind.CONDITION))
 
 
 def test_an_id_names_its_category() -> None:

@@ -286,7 +286,6 @@ def test_a_playbook_cannot_be_changed(load: Load) -> None:
 @pytest.mark.parametrize(
     ("extra", "field"),
     [
-        ("falsification_gates: [{id: F-1, condition: x > 1}]", "falsification_gates"),
         (
             "state_machine: {initial: a, states: {a: {transitions: [{event: e, target: a}]}}}",
             "state_machine",
