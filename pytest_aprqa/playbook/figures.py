@@ -132,10 +132,11 @@ def figure(name: str, quantizations: Collection[str]) -> Figure:
 
 def _take(words: list[str], allowed: Iterable[Word], applies: bool) -> Word | None:
     """Remove and return the first word that is allowed."""
-    for value in allowed if applies else ():
-        if value in words:
-            words.remove(value)
-            return value
+    known = {value: value for value in allowed} if applies else {}
+    for word in words:
+        if word in known:
+            words.remove(word)
+            return known[word]
     return None
 
 
