@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from isal import isal_zlib
 
 from pytest_aprqa.artifact.apr_layout import (
     CHECKSUM_FIELD,
@@ -23,7 +23,6 @@ from pytest_aprqa.artifact.apr_layout import (
     header_checksum,
 )
 from pytest_aprqa.artifact.apr_metadata import refuse_metadata
-from pytest_aprqa.artifact.crc32 import crc32
 from pytest_aprqa.artifact.dtypes import APR_CODES, padded_nbytes
 from pytest_aprqa.artifact.hashed_file import HashedFile, hashed_file
 from pytest_aprqa.artifact.malformed import malformed, unsupported
@@ -73,7 +72,7 @@ class _Output:
 
     def write(self, data: bytes | memoryview) -> None:
         self._file.write(data)
-        self.checksum = crc32(np.frombuffer(data, np.uint8), self.checksum)
+        self.checksum = isal_zlib.crc32(data, self.checksum)
         self._position += len(data)
 
     def pad(self) -> None:
