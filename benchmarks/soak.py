@@ -6,7 +6,8 @@
 The checks are questions to the model that ships with this package, each asked over HTTP (whole and
 streamed) and of the engine itself. After every 100 records the memory, open files, threads and
 processes of pytest and of its engine are read from the system. Growth of memory is that of the mean
-of the last tenth over the mean of the 500 checks after the first 500.
+of the last tenth over the mean of the 500 checks after the first 500. Beside it stands what pytest
+alone holds on to in a session of as many tests that do nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -39,6 +41,21 @@ test_matrix:
 {prompts}
 failure_policy: collect-all
 metadata: {{tier: smoke}}
+"""
+JOURNAL = Path("certifications/soak/evidence.jsonl")
+NOTHING = """\
+import pytest
+
+
+@pytest.fixture(scope="module")
+def journal():
+    with open("{journal}", "a", buffering=1) as file:
+        yield file
+
+
+@pytest.mark.parametrize("number", range({count} + 1))
+def test_nothing(number, journal):
+    journal.write("\\n")
 """
 
 
@@ -65,6 +82,13 @@ def write_playbook(folder: Path, checks: int) -> None:
     lines = [f'    - {{prompt: "What is {n // 97}+{n % 97}?", oracles: []}}' for n in range(checks)]
     text = PLAYBOOK.format(count=checks, prompts="\n".join(lines))
     (folder / "soak.playbook.yaml").write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+
+
+def write_nothing(folder: Path, checks: int) -> None:
+    """Write a module of so many tests that only write a line, as a check writes its record."""
+    (folder / JOURNAL).parent.mkdir(parents=True)
+    (folder / "test_nothing.py").write_text(NOTHING.format(journal=JOURNAL, count=checks))
     (folder / "pytest.ini").write_text("[pytest]\n")
 
 
@@ -98,7 +122,7 @@ def observe(folder: Path, checks: int) -> list[Sample]:
     """Run the session to its end, and return a sample for every so many checks."""
     session = start(folder)
     process = psutil.Process(session.pid)
-    journal = folder / "certifications/soak/evidence.jsonl"
+    journal = folder / JOURNAL
     samples: list[Sample] = []
     due, read, records = EVERY, 0, -1  # the first line is no record
     while session.poll() is None:
@@ -126,36 +150,46 @@ def _row(held: Sample) -> str:
     )
 
 
-def growth(values: list[int], checks: list[int]) -> float:
+def soak(write: Callable[[Path, int], None], checks: int) -> list[Sample]:
+    """Write a session into a fresh folder, run it, and return its samples."""
+    print(f"{'checks':>7} {'pytest':>8} {'engine':>8} files  threads  processes   (MiB)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        write(folder, checks)
+        return observe(folder, checks)
+
+
+def growth(held: list[tuple[int, int]]) -> float:
     """Return by what share the last tenth exceeds the 500 checks after the warm-up."""
-    before = [v for v, at in zip(values, checks, strict=True) if WARM_UP < at <= 2 * WARM_UP]
-    after = values[-max(1, len(values) // 10) :]
-    return mean(after) / mean(before) - 1
+    before = mean(size for checks, size in held if WARM_UP < checks <= 2 * WARM_UP)
+    return mean(size for _, size in held[-max(1, len(held) // 10) :]) / before - 1
+
+
+def _each(samples: list[Sample]) -> str:
+    first = next(held for held in samples if held.checks > WARM_UP)
+    last = samples[-1]
+    each = (last.pytest - first.pytest) / (last.checks - first.checks)
+    return f"{each:,.0f} bytes a check"
 
 
 def main() -> int:
     """Print the samples and the growth; return 1 when memory or open files grow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checks", type=int, default=CHECKS)
-    options = parser.parse_args()
-    print(f"{'checks':>7} {'pytest':>8} {'engine':>8} files  threads  processes   (MiB)")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name).resolve()
-        write_playbook(folder, options.checks)
-        began = time.monotonic()
-        samples = observe(folder, options.checks)
-        seconds = time.monotonic() - began
-    steady = [held for held in samples if held.checks > WARM_UP]
-    checks = [held.checks for held in samples]
-    pytest_growth = growth([held.pytest for held in samples], checks)
-    engine_growth = growth([held.engine for held in samples], checks)
-    files = {held.files for held in steady}
-    print(
-        f"{samples[-1].checks} checks in {seconds:.0f} s; after the first {WARM_UP} pytest grew by "
-        f"{pytest_growth:.1%}, the engine by {engine_growth:.1%}; open files {min(files)} to "
-        f"{max(files)}, processes {max(held.processes for held in steady)}"
-    )
-    grows = max(pytest_growth, engine_growth) > MOST_GROWTH or max(files) - min(files) > 2
+    checks = parser.parse_args().checks
+    began = time.monotonic()
+    samples = soak(write_playbook, checks)
+    seconds = time.monotonic() - began
+    floor = soak(write_nothing, checks)
+    engine = growth([(held.checks, held.engine) for held in samples])
+    ours, alone = (growth([(held.checks, held.pytest) for held in s]) for s in (samples, floor))
+    files = {held.files for held in samples if held.checks > WARM_UP}
+    most = {held.processes for held in samples}
+    print(f"{samples[-1].checks} checks in {seconds:.0f} s; after the first {WARM_UP}:")
+    print(f"  pytest grew by {ours:.1%}, {_each(samples)}; the engine by {engine:.1%}")
+    print(f"  a session of {floor[-1].checks} empty tests grew by {alone:.1%}, {_each(floor)}")
+    print(f"  open files {min(files)} to {max(files)}, at most {max(most)} processes")
+    grows = max(ours, engine) > MOST_GROWTH or max(files) - min(files) > 2
     return 1 if grows else 0
 
 

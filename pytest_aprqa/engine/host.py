@@ -169,7 +169,7 @@ class HostedEngine:
         try:
             process.channel.send(message, deadline)
             process.channel.wait(deadline, self._log.trim)
-            reply = from_json(process.channel.receive(deadline))
+            reply = from_json(process.channel.receive(deadline), cache_strings="keys")
             self._log.trim()
         except TimeoutError as error:
             tail = self._log.last_words()

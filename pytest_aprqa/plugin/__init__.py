@@ -84,21 +84,14 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
-def aprqa_laboratories(pytestconfig: pytest.Config) -> Generator[Any, None, None]:
-    """The laboratories of this process, one a playbook; closed when the session ends."""
-    from pytest_aprqa.plugin.laboratories import Laboratories
-
-    laboratories = Laboratories(pytestconfig)
-    yield laboratories
-    laboratories.close()
-
-
-@pytest.fixture
-def aprqa_laboratory(request: pytest.FixtureRequest, aprqa_laboratories: Any) -> Laboratory:
+@pytest.fixture(scope="module")
+def aprqa_laboratory(request: pytest.FixtureRequest) -> Generator[Laboratory, None, None]:
     """The artifacts and engines of the playbook the requesting item comes from."""
-    laboratory: Laboratory = aprqa_laboratories.of(request.node)
-    return laboratory
+    from pytest_aprqa.plugin.laboratories import open_laboratory
+
+    laboratory = open_laboratory(request.session, request.path)
+    yield laboratory
+    laboratory.close()
 
 
 def _gateway(number: int) -> Any:

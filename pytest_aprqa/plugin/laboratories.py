@@ -1,4 +1,4 @@
-"""The laboratories of one process."""
+"""The laboratory of a playbook in this process."""
 
 from __future__ import annotations
 
@@ -14,38 +14,18 @@ from pytest_aprqa.run.planning import run_plan
 from pytest_aprqa.run.resume import kept_in
 
 
-class Laboratories:
-    """One laboratory a playbook; only the one in use keeps its engines."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        if device := told(config, DEVICE):
-            os.environ["CUDA_VISIBLE_DEVICES"] = device
-        self._open: dict[Path, Laboratory] = {}
-
-    def of(self, item: pytest.Item) -> Laboratory:
-        """Return the laboratory of an item's playbook; the engines of others are ended."""
-        if item.path not in self._open:
-            self.close()
-            plans = plans_of(self._config)
-            planned = plans.of(item.path)
-            journal = planned.journal_of(_selected(item.session, item.path))
-            self._open[item.path] = Laboratory(
-                planned.plan,
-                item.path,
-                plans.settings,
-                planned.output,
-                journal=journal,
-                kept=kept_in(journal, run_plan(planned)) if plans.settings.resume else None,
-            )
-        return self._open[item.path]
-
-    def close(self) -> None:
-        """End every engine."""
-        for laboratory in self._open.values():
-            laboratory.close()
-        self._open.clear()
-
-
-def _selected(session: pytest.Session, playbook: Path) -> set[str]:
-    return {item.name for item in session.items if item.path == playbook}
+def open_laboratory(session: pytest.Session, playbook: Path) -> Laboratory:
+    """Return a fresh laboratory for the selected checks of a playbook, on the GPU of this worker."""
+    if device := told(session.config, DEVICE):
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    plans = plans_of(session.config)
+    planned = plans.of(playbook)
+    journal = planned.journal_of({i.name for i in session.items if i.path == playbook})
+    return Laboratory(
+        planned.plan,
+        playbook,
+        plans.settings,
+        planned.output,
+        journal=journal,
+        kept=kept_in(journal, run_plan(planned)) if plans.settings.resume else None,
+    )

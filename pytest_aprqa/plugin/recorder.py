@@ -167,7 +167,7 @@ def ensure_recorder(config: pytest.Config) -> Recorder | None:
     if recorder is None:
         recorder = Recorder(config)
         config.pluginmanager.register(recorder, NAME)
-        config.pluginmanager.register(Forgetful(), "aprqa-forgetful")
+        config.pluginmanager.register(Forgetful(config), "aprqa-forgetful")
         from pytest_aprqa.plugin import github
 
         if github.is_here():

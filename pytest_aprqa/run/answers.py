@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.engine.protocol import EngineError, Request
 from pytest_aprqa.observation import Generation
-from pytest_aprqa.playbook.check import Check, Message, Scenario
+from pytest_aprqa.playbook.check import Check, CheckKind, Message, Scenario
 from pytest_aprqa.words import Backend, Cell, Modality
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ BATCH = 16
 PAST_CONTEXT_WORD = "word "
 """At least one token in every tokenizer we know."""
 
-Key = tuple[Cell, str]
-
 
 class Answers:
     """Generations by cell and scenario.
@@ -29,40 +28,59 @@ class Answers:
     A raw or chat question is asked in a batch with its neighbours in the plan of its artifact and
     backend; batches are the same whichever of their questions comes first. When a batch fails,
     each prompt is asked alone, so that the fault meets its own check.
+
+    An answer is kept until the last planned check that may ask for it is done.
     """
 
     def __init__(self, laboratory: Laboratory) -> None:
         self._laboratory = laboratory
-        self._known: dict[Key, Generation] = {}
+        self._known: defaultdict[str, dict[Cell, Generation]] = defaultdict(dict)
+        self._open: defaultdict[str, set[Cell]] = defaultdict(set)
+        for check in laboratory.plan.checks:
+            if check.kind is CheckKind.SCENARIO and check.scenario:
+                self._open[check.scenario.name].add(check.cell)
         self._batches: dict[Cell, dict[str, Sequence[Check]]] = {}
 
     def of(self, check: Check) -> Generation:
         """Return the answer to a scenario check. Raises EngineError."""
         assert check.scenario is not None
-        key = (check.cell, check.scenario.name)
-        if key not in self._known and check.cell.modality is not Modality.SERVE:
+        known = self._known[check.scenario.name]
+        if check.cell not in known and check.cell.modality is not Modality.SERVE:
             self._ask_neighbours(check)
-        if key not in self._known:
-            self._known[key] = self.ask(check)
-        return self._known[key]
+        if check.cell not in known:
+            known[check.cell] = self.ask(check)
+        return known[check.cell]
 
     def take(self, check: Check) -> Generation:
         """Return the answer as `of` does, for its record; others are not told `raw` any more."""
         answer = self.of(check)
         assert check.scenario is not None
-        self._known[check.cell, check.scenario.name] = replace(answer, raw="")
+        self._known[check.scenario.name][check.cell] = replace(answer, raw="")
         return answer
+
+    def forget(self, check: Check) -> None:
+        """Let go of the answers that only this check, which is done, would have asked for."""
+        if check.scenario is None:
+            return
+        still_open = self._open[check.scenario.name]
+        still_open.discard(check.cell)
+        known = self._known[check.scenario.name]
+        for cell in tuple(known):
+            if not any(_may_ask(asking, cell) for asking in still_open):
+                del known[cell]
+        if not still_open:
+            del self._known[check.scenario.name], self._open[check.scenario.name]
 
     def direct(self, check: Check) -> Generation:
         """Return the engine's own answer to what a serve check asks over HTTP."""
         assert check.scenario is not None
         modality = Modality.CHAT if self.has_template(check) else Modality.RUN
-        key = (replace(check.cell, modality=modality), check.scenario.name)
-        if key not in self._known:
+        cell, known = replace(check.cell, modality=modality), self._known[check.scenario.name]
+        if cell not in known:
             engine = self._laboratory.engine(check.cell)
             limit = self._laboratory.timeout(check)
-            self._known[key] = engine.generate([self.request(check)], limit)[0]
-        return self._known[key]
+            known[cell] = engine.generate([self.request(check)], limit)[0]
+        return known[cell]
 
     def reference(self, check: Check) -> Generation | None:
         """Return the reference's answer to the same scenario; None when it has none."""
@@ -129,7 +147,7 @@ class Answers:
             return
         for check, answer in zip(checks, answers, strict=True):
             assert check.scenario is not None
-            self._known[check.cell, check.scenario.name] = answer
+            self._known[check.scenario.name][check.cell] = answer
 
     def ask(self, check: Check) -> Generation:
         """Ask a scenario check's question by itself, now. Raises EngineError."""
@@ -138,6 +156,19 @@ class Answers:
         if check.cell.modality is Modality.SERVE:
             return self._laboratory.server(check.cell).generate_over_http(request, limit)
         return self._laboratory.engine(check.cell).generate([request], limit)[0]
+
+
+def _may_ask(asking: Cell, asked: Cell) -> bool:
+    """Whether a question's verdict in one cell may rest on its answer in another.
+
+    It may be the answer itself, the engine's own beside its server's, or the reference's.
+    """
+    from pytest_aprqa.run.laboratory import REFERENCE
+
+    is_direct = asking.modality is Modality.SERVE and asking == replace(
+        asked, modality=Modality.SERVE
+    )
+    return is_direct or asked in (asking, Cell(REFERENCE, Backend.CPU, asking.modality))
 
 
 def conversation(scenario: Scenario, prompt: str) -> tuple[Message, ...]:

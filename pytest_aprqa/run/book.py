@@ -128,7 +128,7 @@ class Book:
         assert self._journal is not None
         if evidence.check not in self._kept.records:
             self._journal.append(evidence)
-        self._done[evidence.check] = None
+        self._done[self._checks[evidence.check].name] = None  # the plan's own text, not a copy
 
     def conclude(self, *, interrupted: bool, table: bool = True) -> Run:
         """Score the run, certify the model, and write everything that follows from it.

@@ -57,7 +57,8 @@ class Evidence(BaseModel):
         reused: found by an earlier run, at `started`, for the same files, engines and machine.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Texts hardly come twice, and sessions of thousands of checks would keep them for nothing.
+    model_config = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
 
     check: str
     gate_id: str

@@ -262,3 +262,23 @@ def test_what_an_interrupted_run_left_is_nothing_to_compare_with(session):
     evidence = session.evidence()
     assert "REGR" not in evidence["plan"]["categories"]
     assert evidence["certificate"]["status"] == "CERTIFIED"
+
+
+COUNT_REPORTS = """
+def pytest_terminal_summary(terminalreporter):
+    kept = [r for reports in terminalreporter.stats.values() for r in reports if hasattr(r, "when")]
+    print("kept", {r.when for r in kept}, {len(r.user_properties) for r in kept})
+"""
+
+
+def test_reports_that_nobody_shows_are_not_kept(session):
+    session.pytester.makeconftest(COUNT_REPORTS)
+    result = session.run("-rA")
+    result.stdout.fnmatch_lines(["kept {'call'} {0}", "PASSED *::G0?gguf?", "=* passed*"])
+
+
+def test_reports_whose_durations_are_shown_are_kept(session):
+    session.pytester.makeconftest(COUNT_REPORTS)
+    result = session.run("--durations=0", "-vv", "-k", "G0")
+    assert "'teardown'" in result.stdout.str()
+    result.stdout.fnmatch_lines(["*s teardown *::G0?gguf?"])
