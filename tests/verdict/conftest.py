@@ -11,7 +11,16 @@ from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.verdict.evidence import Attempt, Evidence
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
 from pytest_aprqa.verdict.spared import SPARED
-from pytest_aprqa.words import Attribution, Backend, Category, Format, Gateway, Outcome, Tier
+from pytest_aprqa.words import (
+    Attribution,
+    Backend,
+    Category,
+    Format,
+    Gateway,
+    Outcome,
+    Severity,
+    Tier,
+)
 
 C, F, X = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.CRASHED
 LETTERS: dict[str, tuple[Outcome, tuple[Outcome, ...]]] = {
@@ -47,7 +56,10 @@ def tell(
     backend: Backend = Backend.CPU,
     **letters: str,
 ) -> Story:
-    """Return a run; `QUAL="CCF"` has three QUAL checks, gateways hold unless told otherwise."""
+    """Return a run; `QUAL="CCF"` has three QUAL checks, `P1="F"` a condition of that severity.
+
+    Gateways hold unless told otherwise.
+    """
     told = {**ALL_HOLD, **letters}
     checks, records = [], []
     for group, outcomes in told.items():
@@ -71,6 +83,10 @@ def tell(
 
 def _planned(group: str, number: int, prompts: int, backend: Backend) -> PlannedCheck:
     gateway = group in set(Gateway)
+    if group in set(Severity):
+        return PlannedCheck(
+            check=f"{group}-{number}", gate_id=group, kind=CheckKind.CONDITION, subject=group
+        )
     return PlannedCheck(
         check=f"{group}-{number}",
         gate_id=group,

@@ -41,6 +41,11 @@ def share(percent: float) -> str:
         pytest.param(
             {"QUAL": "SSS", "G2": "F"}, "BLOCKED", False, id="gateway failed, rest skipped"
         ),
+        pytest.param({"QUAL": "C", "P0": "C"}, "CERTIFIED", True, id="conditions hold"),
+        pytest.param({"QUAL": "C", "P0": "CF"}, "BLOCKED", False, id="a P0 condition fails"),
+        pytest.param({"QUAL": "C", "P1": "F"}, "PROVISIONAL", True, id="a P1 condition fails"),
+        pytest.param({"QUAL": "C", "P2": "F"}, "CERTIFIED", True, id="a P2 condition fails"),
+        pytest.param({"QUAL": "C", "P2": "I"}, "PARTIAL", True, id="a condition is open"),
         pytest.param({"QUAL": "CCS"}, "PARTIAL", True, id="a check was skipped"),
         pytest.param({"QUAL": "CCI"}, "PARTIAL", True, id="a check stayed inconclusive"),
         pytest.param({"QUAL": "CC."}, "PARTIAL", True, id="a check did not run"),
@@ -69,6 +74,12 @@ def test_status(story, letters, status, exit_ok):
     certificate = certified(story, **letters)
     assert (certificate.status, certificate.exit_ok) == (status, exit_ok)
     assert bool(certificate.reason) == (certificate.status is not Status.CERTIFIED)
+
+
+@pytest.mark.parametrize("severity", ["P0", "P1"])
+def test_a_condition_that_does_not_hold_is_named_and_costs_no_points(story, severity) -> None:
+    certificate = certified(story, QUAL="C", **{severity: "CF"})
+    assert (certificate.score, certificate.reason) == (1000, f"{severity}-1: because {severity}-1")
 
 
 def test_a_run_in_which_nothing_came_to_a_verdict_is_no_run(story):
