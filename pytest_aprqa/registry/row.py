@@ -130,8 +130,8 @@ def _bool(value: bool) -> str:
 
 def _throughput(run: Run, format: Format, backend: Backend) -> str:
     """Return the median decode rate the run measured in a cell, or an empty string."""
-    planned = (check.cell.artifact for check in run.plan.checks if check.format is format)
-    first = next(planned, None)
+    measured = (check for check in run.plan.checks if check.kind is CheckKind.PERFORMANCE)
+    first = next((c.cell.artifact for c in measured if c.format is format), None)
     rates = [
         record.metrics[DECODE_RATE]
         for record in run.records

@@ -46,6 +46,14 @@ def test_a_check_of_files_goes_with_the_format_on_the_cpu(both: PlannedPlaybook)
     assert group_of(by_name["G0[gguf]"]) == GGUF
 
 
+def test_each_quantisation_is_a_shard_of_its_own(ships: Any) -> None:
+    path = ships.playbook("one")
+    text = path.read_text("utf-8").replace("[gguf]", "[gguf]\n  quantizations: [q4_0, q8_0]")
+    path.write_text(text, encoding="utf-8")
+    groups = [str(group) for group in groups_of(ships.plan(path).plan)]
+    assert groups == ["gguf-q4_0-cpu", "gguf-q8_0-cpu"]
+
+
 def test_answered_questions_are_not_asked_again_nor_their_twins(both: PlannedPlaybook) -> None:
     checks = checks_of(both.plan, GGUF)
     questions = [check for check in checks if check.scenario]

@@ -79,6 +79,18 @@ def test_throughput_is_the_median_of_what_was_measured(run_with):
     assert (row.tps_gguf_cpu, row.tps_apr_cpu, row.tps_st_gpu) == ("", "", "")
 
 
+def test_the_rate_of_a_format_is_that_of_its_first_quantisation(run_with):
+    run = run_with(rates={(Format.GGUF, Backend.CPU): (7.0, 9.0)})
+    names = dict(zip([r.check for r in run.records if r.metrics], ("q8_0", "q4_0"), strict=True))
+
+    def told_apart(entries):
+        return tuple(e.model_copy(update={"quantization": names.get(e.check)}) for e in entries)
+
+    plan = run.plan.model_copy(update={"checks": told_apart(run.plan.checks)})
+    run = run.model_copy(update={"plan": plan, "records": told_apart(run.records)})
+    assert row_from_run(run, None).tps_gguf_cpu == "7.0"
+
+
 def test_a_rate_counts_as_measured_whatever_its_bound_says(run_with):
     run = run_with(rates={(Format.APR, Backend.CPU): (5.0,)})
     records = tuple(
