@@ -110,3 +110,17 @@ def pytest_runtest_call(item):
     assert len(crashed) == 1
     (cached.path / "conftest.py").unlink()
     assert crashed.isdisjoint(reused(run(cached)))
+
+
+def test_what_was_found_of_one_quantisation_is_not_told_of_another(cached):
+    def quantised(names):
+        return cached.playbook.replace("[gguf]", f"[gguf]\n  quantizations: {names}")
+
+    first = run(cached, playbook=quantised("[q4_0, q8_0]"))
+    digests = {r["artifact_digest"] for r in first["records"] if r["check"].startswith("G0")}
+    second = run(cached, playbook=quantised("[q4_0, q8_0]"))
+    assert {n for n in reused(second) if "[gguf-q8_0" in n}
+    assert {n for n in reused(second) if "[gguf-q4_0" in n}
+    told = {r["artifact_digest"] for r in second["records"] if r["check"].startswith("G0")}
+    assert told == digests
+    assert len(digests) == 2
