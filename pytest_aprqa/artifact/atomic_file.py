@@ -13,11 +13,16 @@ from pytest_aprqa.artifact.malformed import environment
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
     """Yield a file that takes the name `path` when the block ends without an exception.
 
     It is written beside its target under another name, brought to disk, then renamed. After an
     exception nothing of it is left.
+
+    Args:
+        path: of the file.
+        synced: wait until the disk has it. Without, a loss of power soon after may leave less of
+            it, as of any file that was copied; the end of this process costs nothing.
 
     Raises:
         ArtifactError: ENVIRONMENT, when the file system refuses: disk full, no permission.
@@ -29,7 +34,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         temporary = None

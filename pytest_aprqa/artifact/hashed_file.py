@@ -1,28 +1,31 @@
-"""Writing a large file whose sha256 is known when it is written."""
+"""Writing a large file whose sha256 and CRC-32 are known when it is written."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from isal import isal_zlib
+
 from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.digest import remember
 
-_SYNC_BYTES = 1 << 25
-"""Bytes after which the disk is told to begin, so that little is left to wait for at the end."""
-
 _WORTH_A_THREAD = 1 << 16
+_PIECE = 1 << 20
+"""Bytes that are still in the core's own cache when their CRC-32 is taken after they were written."""
 
 
 class HashedFile:
-    """A file that is hashed and brought to disk while it is written.
+    """A file that is hashed while it is written.
 
     What was written last is kept until it is hashed, which is before the next write.
+
+    Attributes:
+        crc32: of all that was written.
     """
 
     def __init__(self, file: BinaryIO, pool: ThreadPoolExecutor) -> None:
@@ -30,31 +33,25 @@ class HashedFile:
         self._pool = pool
         self._sha256 = hashlib.sha256()
         self._hashing: Future[None] | None = None
-        self._unsynced = 0
-        self._syncing: Future[None] | None = None
+        self.crc32 = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._wait_for_hash()
+        self.settle()
         if len(data) < _WORTH_A_THREAD:
             self._sha256.update(data)
         else:
             self._hashing = self._pool.submit(self._sha256.update, data)
-        self._file.write(data)
-        self._unsynced += len(data)
-        if self._unsynced > _SYNC_BYTES and (self._syncing is None or self._syncing.done()):
-            self._unsynced = 0
-            self._syncing = self._pool.submit(os.fdatasync, self._file.fileno())
+        view = memoryview(data)
+        for begin in range(0, len(view), _PIECE):
+            piece = view[begin : begin + _PIECE]
+            self._file.write(piece)
+            self.crc32 = isal_zlib.crc32(piece, self.crc32)
 
-    def _wait_for_hash(self) -> None:
+    def settle(self) -> None:
+        """Wait for what is under way."""
         if self._hashing is not None:
             self._hashing.result()
             self._hashing = None
-
-    def settle(self) -> None:
-        """Wait for what is under way; raise OSError when the disk refused."""
-        self._wait_for_hash()
-        if self._syncing is not None:
-            self._syncing.result()
 
     @property
     def sha256(self) -> str:
@@ -64,13 +61,16 @@ class HashedFile:
 
 @contextmanager
 def hashed_file(path: Path) -> Iterator[HashedFile]:
-    """Yield a file as `atomic_file` does; its sha256 need not be computed again.
+    """Yield a file as `atomic_file` does, unsynced; its sha256 need not be computed again.
+
+    The disk is not waited for: what a loss of power takes, the sha256 in the record of a conversion
+    tells before the file is used again.
 
     Raises:
         ArtifactError: ENVIRONMENT, when the file system refuses: disk full, no permission.
     """
-    with ThreadPoolExecutor(2, thread_name_prefix="sha256") as pool:
-        with atomic_file(path) as file:
+    with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
+        with atomic_file(path, synced=False) as file:
             hashed = HashedFile(file, pool)
             try:
                 yield hashed

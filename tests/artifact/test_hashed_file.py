@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from pytest_aprqa.artifact.hashed_file import hashed_file
 MIB = 1 << 20
 
 
-def test_it_holds_what_was_written_and_its_sha256_is_known(tmp_path: Path) -> None:
-    pieces = [b"head", bytes(MIB), b"", bytes(range(256)) * 4 * 100, b"tail"] * 40
+def test_it_holds_what_was_written_and_its_checksums_are_known(tmp_path: Path) -> None:
+    pieces = [b"head", bytes(3 * MIB + 1), b"", bytes(range(256)) * 4 * 100, b"tail"] * 40
     with hashed_file(tmp_path / "file") as file:
         for piece in pieces:
             file.write(piece)
     whole = b"".join(pieces)
     assert (tmp_path / "file").read_bytes() == whole
+    assert file.crc32 == zlib.crc32(whole)
     assert sha256_of_file(tmp_path / "file") == hashlib.sha256(whole).hexdigest()
 
 
