@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import httpx
 import pytest
 
 from pytest_aprqa.engine.protocol import Engine, EngineError, Fault, Request
@@ -208,7 +209,20 @@ def test_the_server_is_started_once(engine: Engine) -> None:
     endpoint = engine.serve(LIMIT)
     assert engine.serve(LIMIT) == endpoint
     assert endpoint.base_url.startswith("http://127.0.0.1:")
-    assert endpoint.api_key not in repr(endpoint) or not endpoint.api_key
+    assert endpoint.api_key not in repr(endpoint)
+
+
+def test_the_server_turns_away_whoever_does_not_bear_its_key(engine: Engine) -> None:
+    endpoint = engine.serve(LIMIT)
+    question = {"model": endpoint.model, "prompt": PROMPTS[0], "max_tokens": 1}
+
+    def status(key: str = "") -> int:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        url = f"{endpoint.base_url}/v1/completions"
+        return httpx.post(url, json=question, headers=headers, timeout=LIMIT).status_code
+
+    assert [status(), status("a guess"), status(endpoint.api_key[:-1])] == [401, 401, 401]
+    assert status(endpoint.api_key) == 200
 
 
 def test_a_sequence_past_the_context_is_no_crash_of_the_model(engine: Engine) -> None:
