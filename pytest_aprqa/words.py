@@ -102,7 +102,7 @@ class Attribution(StrEnum):
     ENVIRONMENT = "environment"
 
 
-class Severity(StrEnum):
+class GateSeverity(StrEnum):
     """How much it matters that a condition of a playbook does not hold.
 
     P0 blocks the model as a gateway does, P1 keeps it from being certified, P2 is only told.

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from pytest_aprqa.playbook.condition import MOST_CHARACTERS, parse_condition
 from pytest_aprqa.playbook.fields import Name, Section
 from pytest_aprqa.playbook.quantizations import several
-from pytest_aprqa.words import Severity
+from pytest_aprqa.words import GateSeverity
 
 if TYPE_CHECKING:
     from pytest_aprqa.playbook.errors import FieldPath
@@ -23,10 +23,10 @@ class FalsificationGate(Section):
     id: Name = Field(description="Name of the gate")
     description: str = Field(default="", max_length=2000, description="For its readers")
     condition: Annotated[str, StringConstraints(pattern=r"\S", max_length=MOST_CHARACTERS)] = Field(
-        description="What must hold, in the language of [conditions](#conditions)"
+        description="What must hold of the figures of the run"
     )
-    severity: Severity = Field(
-        default=Severity.P1,
+    severity: GateSeverity = Field(
+        default=GateSeverity.P1,
         description="P0 blocks the model as a gateway does, P1 keeps it from being certified, P2 is "
         "only told",
     )

@@ -18,7 +18,7 @@ from pytest_aprqa.report.markdown import escaped, fenced
 from pytest_aprqa.report.visible import one_line, visible
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.record import Run
-from pytest_aprqa.words import Outcome, Severity
+from pytest_aprqa.words import GateSeverity, Outcome
 
 MOST_SHOWN = 5
 """Examples of one cause that are told in full."""
@@ -88,7 +88,7 @@ def _cause(record: Evidence) -> tuple[str, ...]:
 def _priority(record: Evidence) -> str:
     """Return a condition's own, P0 for a gateway or a crash, P1 for a conversion's fault, else P2."""
     if record.is_p0 or record.outcome is Outcome.CRASHED:
-        return Severity.P0
+        return GateSeverity.P0
     if record.severity:
         return record.severity
     return "P1" if record.kind in (CheckKind.INVARIANT, CheckKind.PARITY) else "P2"

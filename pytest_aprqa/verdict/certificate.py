@@ -13,7 +13,7 @@ from pytest_aprqa.verdict.mqs import CategoryScore, Grade, Mqs
 from pytest_aprqa.verdict.plan import RunPlan
 from pytest_aprqa.verdict.provenance import ArtifactRecord, provenance_verified
 from pytest_aprqa.verdict.spared import is_spared
-from pytest_aprqa.words import Gateway, Outcome, Severity, Status, Tier
+from pytest_aprqa.words import GateSeverity, Gateway, Outcome, Status, Tier
 
 PASS_THRESHOLD = 700
 CERTIFIED_THRESHOLD = 850
@@ -168,7 +168,7 @@ def _status(
             return Status.BLOCKED, f"{result.gateway} falsified: {result.reason}"
     failed = [record for record in records if record.outcome.fails]
     for record in failed:
-        if record.severity is Severity.P0:
+        if record.severity is GateSeverity.P0:
             return Status.BLOCKED, f"{record.check}: {record.reason}"
     if failed and mqs.measured < PASS_THRESHOLD:
         what = "MQS" if mqs.measured == mqs.raw else "the MQS of what ran,"
@@ -177,7 +177,7 @@ def _status(
         return Status.PARTIAL, gap
     needed = certified_threshold(plan.tier)
     for record in failed:
-        if record.severity is Severity.P1:
+        if record.severity is GateSeverity.P1:
             return Status.PROVISIONAL, f"{record.check}: {record.reason}"
     if mqs.raw >= needed:
         return Status.CERTIFIED, ""

@@ -13,9 +13,9 @@ from pytest_aprqa.words import (
     Category,
     Cell,
     Format,
+    GateSeverity,
     Modality,
     Outcome,
-    Severity,
 )
 
 SCHEMA_VERSION = "1"
@@ -90,12 +90,12 @@ class Evidence(BaseModel):
     @property
     def is_p0(self) -> bool:
         """Whether a failure of this check is of the first priority: a gateway's, or called so."""
-        return self.kind == CheckKind.GATEWAY or self.severity is Severity.P0
+        return self.kind == CheckKind.GATEWAY or self.severity is GateSeverity.P0
 
     @property
-    def severity(self) -> Severity | None:
+    def severity(self) -> GateSeverity | None:
         """How much a condition of the playbook matters; None for every other check."""
-        return Severity(self.subject) if self.kind == CheckKind.CONDITION else None
+        return GateSeverity(self.subject) if self.kind == CheckKind.CONDITION else None
 
     @property
     def cell(self) -> Cell:

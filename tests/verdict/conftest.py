@@ -16,9 +16,9 @@ from pytest_aprqa.words import (
     Backend,
     Category,
     Format,
+    GateSeverity,
     Gateway,
     Outcome,
-    Severity,
     Tier,
 )
 
@@ -83,7 +83,7 @@ def tell(
 
 def _planned(group: str, number: int, prompts: int, backend: Backend) -> PlannedCheck:
     gateway = group in set(Gateway)
-    if group in set(Severity):
+    if group in set(GateSeverity):
         return PlannedCheck(
             check=f"{group}-{number}", gate_id=group, kind=CheckKind.CONDITION, subject=group
         )
