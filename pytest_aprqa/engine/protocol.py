@@ -10,6 +10,10 @@ from typing import Protocol
 from pytest_aprqa.observation import Generation, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 
+BATCH = 32
+"""Most prompts that are worth asking at once: on a CPU torch takes a fifth longer for a step of 32
+than for one of 16, and twice as long for one of 64 (`python benchmarks/generation.py`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 
 from pytest_aprqa.engine.compute_thread import ComputeThread
 from pytest_aprqa.engine.driver import DriverConfig, refused_context, require_context
-from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
+from pytest_aprqa.engine.protocol import BATCH, Endpoint, EngineError, Fault, Request
 from pytest_aprqa.engine.transformers_apr import load_apr
 from pytest_aprqa.engine.transformers_decode import Decoded, Decoding, decode, score
 from pytest_aprqa.engine.transformers_load import eos_ids, load_safetensors, require_device
@@ -19,9 +19,6 @@ from pytest_aprqa.engine.transformers_serve import start_server
 from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Format
-
-_BATCH = 16
-"""Most prompts that are decoded together."""
 
 
 class TransformersDriver:
@@ -194,7 +191,7 @@ def _groups(prompts: list[_Prompt]) -> list[list[int]]:
         for index, prompt in enumerate(prompts)
         if not prompt.refusal and prompt.request.temperature > 0
     ]
-    return [greedy[start : start + _BATCH] for start in range(0, len(greedy), _BATCH)] + sampled
+    return [greedy[start : start + BATCH] for start in range(0, len(greedy), BATCH)] + sampled
 
 
 def _pad(tokenizer: transformers.PreTrainedTokenizerBase, eos: frozenset[int]) -> int:

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.engine.protocol import EngineError, Request
+from pytest_aprqa.engine.protocol import BATCH, EngineError, Request
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check, CheckKind, Message, Scenario
 from pytest_aprqa.words import Backend, Cell, Modality
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
-
-BATCH = 16
-"""Most prompts in one batch: torch decodes 16 at seven times the rate of one."""
 
 PAST_CONTEXT_WORD = "word "
 """At least one token in every tokenizer we know."""
