@@ -14,6 +14,10 @@ class Format(StrEnum):
     GGUF = "gguf"
 
 
+REFERENCE = Format.SAFETENSORS
+"""The format that all others are held against."""
+
+
 class Backend(StrEnum):
     """Where the engine computes."""
 

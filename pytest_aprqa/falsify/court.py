@@ -21,10 +21,9 @@ from pytest_aprqa.falsify.questions import playbook_text
 from pytest_aprqa.falsify.trial import Bench, Sound, untried
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.run.environment import environment_of
-from pytest_aprqa.run.laboratory import REFERENCE
 from pytest_aprqa.run.results import code_digest
 from pytest_aprqa.run.settings import Settings
-from pytest_aprqa.words import Format, Tier
+from pytest_aprqa.words import REFERENCE, Format, Tier
 
 SOUND = (
     Original.NATIVE,

@@ -10,9 +10,9 @@ from pytest_aprqa.engine.open import open_engine
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.falsify.fault import Wrap
 from pytest_aprqa.playbook.plan import Plan
-from pytest_aprqa.run.laboratory import REFERENCE, Laboratory
+from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.settings import Settings
-from pytest_aprqa.words import Backend, Cell, Format
+from pytest_aprqa.words import REFERENCE, Backend, Cell, Format
 
 
 class EnginePool:

@@ -22,14 +22,14 @@ from pytest_aprqa.falsify.laboratory import EnginePool, TrialLaboratory
 from pytest_aprqa.falsify.originals import Originals
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.check import run_check
-from pytest_aprqa.run.laboratory import REFERENCE, Laboratory
+from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.planning import PlannedPlaybook, plan_playbook, run_plan
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.certificate import Certificate, certify
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import Journal, RunHeader
 from pytest_aprqa.verdict.mqs import score_records
-from pytest_aprqa.words import Cell, Format, Tier
+from pytest_aprqa.words import REFERENCE, Cell, Format, Tier
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from pytest_aprqa.artifact.locate import Located
 from pytest_aprqa.artifact.model import ArtifactError
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.run.engines import memory_needed
-from pytest_aprqa.run.laboratory import REFERENCE, workshop_of
+from pytest_aprqa.run.laboratory import workshop_of
 from pytest_aprqa.run.planning import PlannedPlaybook
 from pytest_aprqa.run.settings import Settings
-from pytest_aprqa.words import Backend, Cell, SizeCategory
+from pytest_aprqa.words import REFERENCE, Backend, Cell, SizeCategory
 
 GIB = 1 << 30
 THREADS = 4

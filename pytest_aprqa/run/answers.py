@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_aprqa.engine.protocol import BATCH, EngineError, Request
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check, CheckKind, Message, Scenario
-from pytest_aprqa.words import Backend, Cell, Modality
+from pytest_aprqa.words import REFERENCE, Backend, Cell, Modality
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -81,8 +81,6 @@ class Answers:
 
     def reference(self, check: Check) -> Generation | None:
         """Return the reference's answer to the same scenario; None when it has none."""
-        from pytest_aprqa.run.laboratory import REFERENCE
-
         assert check.scenario is not None
         cell = Cell(REFERENCE, Backend.CPU, check.cell.modality)
         twin = self._laboratory.planned(f"{check.scenario.name}[{cell}]")
@@ -160,8 +158,6 @@ def _may_ask(asking: Cell, asked: Cell) -> bool:
 
     It may be the answer itself, the engine's own beside its server's, or the reference's.
     """
-    from pytest_aprqa.run.laboratory import REFERENCE
-
     is_direct = asking.modality is Modality.SERVE and asking == replace(
         asked, modality=Modality.SERVE
     )

@@ -14,7 +14,7 @@ from pytest_aprqa.judge.budget import Budget, budget_for
 from pytest_aprqa.judge.kl import information
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
-from pytest_aprqa.words import Backend, Cell, Gateway
+from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -70,7 +70,7 @@ class Pair:
 
 def pair_of(check: Check, laboratory: Laboratory) -> Pair:
     """Return the engines to compare, both loaded. Raises BlockedError when either is not sound."""
-    from pytest_aprqa.run.laboratory import LOAD_TIMEOUT_FACTOR, REFERENCE
+    from pytest_aprqa.run.laboratory import LOAD_TIMEOUT_FACTOR
 
     laboratory.require_reference(_LOADED)
     cell = check.cell.engine

@@ -15,7 +15,7 @@ from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
 from pytest_aprqa.run.probes import probes, question
 from pytest_aprqa.verdict.journal import read_journal
-from pytest_aprqa.words import Cell, Gateway, Outcome
+from pytest_aprqa.words import REFERENCE, Cell, Gateway, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -51,8 +51,6 @@ def _sound_reference(cell: Cell, laboratory: Laboratory) -> Artifact | None:
 
     None for what the reference was made from: it would be held against its own copy.
     """
-    from pytest_aprqa.run.laboratory import REFERENCE
-
     if cell.format is REFERENCE or laboratory.is_converted(Cell(REFERENCE)):
         return None
     evidence = laboratory.gateway(Gateway.G0, Cell(REFERENCE))

@@ -48,7 +48,7 @@ from pytest_aprqa.judge.kl import KL_NATS, kl_by_position
 from pytest_aprqa.playbook.check import Check, Message
 from pytest_aprqa.run.fidelity import fidelity_text, pair_of
 from pytest_aprqa.run.observed import Observed
-from pytest_aprqa.words import Cell
+from pytest_aprqa.words import REFERENCE, Cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -100,8 +100,6 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
 
 
 def _reference(laboratory: Laboratory) -> Artifact:
-    from pytest_aprqa.run.laboratory import REFERENCE
-
     return laboratory.artifact(Cell(REFERENCE))
 
 

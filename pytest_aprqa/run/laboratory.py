@@ -32,11 +32,10 @@ from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import settled
 from pytest_aprqa.verdict.record import RecordError, Run
 from pytest_aprqa.verdict.run_file import read_run
-from pytest_aprqa.words import Backend, Cell, Format, Gateway, Outcome
+from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway, Outcome
 
 T = TypeVar("T")
 
-REFERENCE = Format.SAFETENSORS
 GIB = 1024**3
 API_KEY_VARIABLE = "APRQA_API_KEY"
 LOAD_TIMEOUT_FACTOR = 5

@@ -14,7 +14,7 @@ from pytest_aprqa.playbook.check import Check, Scenario
 from pytest_aprqa.playbook.families import Generated, family_of
 from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
 from pytest_aprqa.run.shrink import smallest_failure
-from pytest_aprqa.words import Attribution, Backend, Cell, Modality, Outcome
+from pytest_aprqa.words import REFERENCE, Attribution, Backend, Cell, Modality, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -127,8 +127,6 @@ class _Asking:
 
     def _reference(self, scenario: Scenario) -> Generation | None:
         """Return what the reference answers to the smallest question; None when it cannot."""
-        from pytest_aprqa.run.laboratory import REFERENCE
-
         if self._check.cell.format is REFERENCE:
             return None
         cell = Cell(REFERENCE, Backend.CPU, self._check.cell.modality)

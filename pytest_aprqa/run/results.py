@@ -23,7 +23,7 @@ from pytest_aprqa.playbook.check import LOOKING_BACK, Check, CheckKind
 from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import Attribution, Category, Cell, Gateway, Modality, Outcome
+from pytest_aprqa.words import REFERENCE, Attribution, Category, Cell, Gateway, Modality, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -74,8 +74,6 @@ class Results:
 
     def _inputs(self, check: Check) -> dict[str, Any]:
         """Return what the result of one check follows from."""
-        from pytest_aprqa.run.laboratory import REFERENCE
-
         laboratory = self._laboratory
         looked_at = {check.cell.artifact, Cell(REFERENCE)}
         return {
