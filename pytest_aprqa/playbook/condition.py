@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pytest_aprqa.playbook.figures import Figure, Source, figure
+from pytest_aprqa.playbook.figures import METRICS, Figure, Source, figure
 
 MOST_CHARACTERS = 500
 MOST_NODES = 200
@@ -122,7 +122,10 @@ def parse_condition(text: str, quantizations: Collection[str] = ()) -> Truth:
         ) from None
     if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
         raise ValueError("the condition is too long; make two of it")
-    return _Reader(frozenset(quantizations)).truth(tree)
+    condition = _Reader(frozenset(quantizations)).truth(tree)
+    if not any(figures_in(condition)):
+        raise ValueError(f"{text!r} names no figure of a run; known are {', '.join(METRICS)}")
+    return condition
 
 
 def figures_in(node: Truth | Numeric) -> Iterator[Figure]:

@@ -76,6 +76,7 @@ def test_a_condition_is_read_as_it_is_written(text: str, tree: object) -> None:
     [
         ("All answers are right", "is no condition; write comparisons"),
         ("mqs >=", "is no condition"),
+        ("1 < 2", "'1 < 2' names no figure of a run; known are mqs"),
         ("", "is no condition"),
         ("mqs", "`mqs` neither holds nor fails; compare it with a number"),
         ("mqs + 1", "neither holds nor fails"),
