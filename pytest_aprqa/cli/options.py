@@ -41,6 +41,15 @@ Timeout = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Compute threads of each engine")
 ]
+EngineMemory = Annotated[
+    float | None,
+    typer.Option(
+        "--engine-memory",
+        min=0.1,
+        metavar="GIB",
+        help="GiB of memory each engine may allocate (default: all of the machine)",
+    ),
+]
 NoResultCache = Annotated[
     bool,
     typer.Option(

@@ -10,6 +10,7 @@ from pytest_aprqa.cli.options import (
     AprBinary,
     BaseUrl,
     DryRun,
+    EngineMemory,
     FailFast,
     ModelCache,
     ModelPath,
@@ -39,6 +40,7 @@ class RunOptions:
     workers: Workers = 1
     timeout: Timeout = None
     threads: Threads = None
+    engine_memory: EngineMemory = None
     no_gpu: NoGpu = False
     no_early_stop: NoEarlyStop = False
     no_result_cache: NoResultCache = False
@@ -57,6 +59,7 @@ class RunOptions:
             "--aprqa-base-url": self.base_url,
             "--aprqa-check-timeout": None if self.timeout is None else self.timeout / 1000,
             "--aprqa-threads": self.threads,
+            "--aprqa-engine-memory": self.engine_memory,
             "--aprqa-certifications": output,
         }
         flags = {

@@ -22,6 +22,7 @@ __all__ = [
     "COLUMNS",
     "RegistryError",
     "RegistryRow",
+    "missing_columns",
     "read_rows",
     "register",
     "row_from_run",
@@ -42,6 +43,15 @@ def read_rows(path: Path) -> tuple[RegistryRow, ...]:
         RegistryError: the file cannot be read, has no model_id column, or a broken row.
     """
     return tuple(_Table.read(path).rows())
+
+
+def missing_columns(path: Path) -> tuple[str, ...]:
+    """Return which of the twenty columns a registry's first line does not name.
+
+    Raises:
+        RegistryError: as `read_rows`.
+    """
+    return _Table.read(path).missing
 
 
 def update_row(path: Path, row: RegistryRow) -> None:
@@ -114,6 +124,10 @@ class _Table:
             raise RegistryError(f"{path} has no column model_id in its first line")
         return cls(path, raw, (header, *parsed[1:]))
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name in COLUMNS if name not in self.parsed[0])
+
     def rows(self) -> list[RegistryRow]:
         return [self._row(values) for values in self.parsed[1:] if any(values)]
 
@@ -123,8 +137,10 @@ class _Table:
 
     def with_row(self, row: RegistryRow) -> bytes:
         """Return the file's new content."""
-        if missing := [name for name in COLUMNS if name not in self.parsed[0]]:
-            raise RegistryError(f"{self.path} lacks the column {missing[0]}: add it and run again")
+        if self.missing:
+            raise RegistryError(
+                f"{self.path} lacks the column {self.missing[0]}: add it and run again"
+            )
         index = self._index(row.model_id)
         raw = list(self.raw)
         newline = _line_end(raw[0]) or "\n"

@@ -13,7 +13,7 @@ from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.playbook.errors import PlaybookError
 from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.playbook.model_spec import ModelSpec
-from pytest_aprqa.registry.models_csv import RegistryRow, read_rows
+from pytest_aprqa.registry.models_csv import RegistryRow, missing_columns, read_rows
 from pytest_aprqa.registry.row import row_from_run
 from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.verdict.provenance import ArtifactRecord
@@ -126,6 +126,9 @@ def _row(exhibit: Exhibit, run: Run) -> Point:
         return Point(name, Standing.UNCHECKED, "the run makes no claim")
     if not exhibit.registry.is_file():
         return Point(name, Standing.UNCHECKED, f"there is no {exhibit.registry}")
+    if missing := missing_columns(exhibit.registry):
+        problem = f"the first line of {exhibit.registry} does not name the column {missing[0]}"
+        return Point(name, Standing.FAILED, problem)
     row = exhibit.row(run)
     if row is None:
         problem = f"{exhibit.registry} has no row of {run.plan.model_id}"

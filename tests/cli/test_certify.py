@@ -47,8 +47,9 @@ def test_run_is_pytest_underneath_and_leaves_its_evidence(certified):
 
 
 def test_options_become_those_of_pytest():
-    assert RunOptions(workers=3, timeout=1500, no_gpu=True).arguments() == [
+    assert RunOptions(workers=3, timeout=1500, engine_memory=2.5, no_gpu=True).arguments() == [
         "--aprqa-check-timeout=1.5",
+        "--aprqa-engine-memory=2.5",
         "--aprqa-no-gpu",
         "-n",
         "3",
