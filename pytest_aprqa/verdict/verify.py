@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pytest_aprqa.verdict.canonical import canonical_json
+from pytest_aprqa.verdict.conditions import misjudged
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import JournalContent
 from pytest_aprqa.verdict.provenance import artifacts_of
@@ -151,3 +152,5 @@ def _differences(run: Run) -> Iterator[str]:
         yield from map(str, rescore(run).differences)
     except ValueError as error:
         yield str(error)
+    if problem := misjudged(run.plan, run.records):
+        yield problem
