@@ -15,6 +15,7 @@ import pytest
 
 from pytest_aprqa.engine.log_folder import sweep
 from pytest_aprqa.playbook.load import PlaybookError
+from pytest_aprqa.plugin.contention import contending
 from pytest_aprqa.plugin.forgetful import Forgetful
 from pytest_aprqa.plugin.html import HtmlRows
 from pytest_aprqa.plugin.nodeid import is_playbook_item
@@ -45,11 +46,14 @@ class Recorder:
 
     def expect(self, nodeids: Iterable[str]) -> None:
         """Note which checks were selected; each is "not run" until its report comes."""
+        order: list[str] = []
         for nodeid in nodeids:
             if is_playbook_item(nodeid):
                 file, _, name = nodeid.partition("::")
                 if book := self._book(file):
                     book.select(name)
+                    order.append(file)
+        self._refuse_contention(order)
         if plans_of(self.config).settings.resume and not self._is_dry:
             for book in self._books.values():
                 self._trying(book.begin)
@@ -71,6 +75,18 @@ class Recorder:
         self._trying(partial(book.record, evidence))
         if book.is_done:  # its folder is free now for another playbook of the same model
             self._conclude(book, interrupted=False)
+
+    def _refuse_contention(self, order: Iterable[str]) -> None:
+        parallel = self.config.getoption("dist", "no") != "no"
+        journals = {file: book.journal for file, book in self._books.items()}
+        items = ((file, journals[file]) for file in order)
+        if (mixed := contending(items, parallel=parallel)) and not self._is_dry:
+            model = self._books[mixed[0]].planned.plan.model.hf_repo
+            raise pytest.exit.Exception(
+                f"{' and '.join(mixed)} are about one model, {model}, and would write one journal at "
+                "the same time: name one of them, or run them one after the other without workers (-n0)",
+                returncode=pytest.ExitCode.USAGE_ERROR,
+            )
 
     @property
     def _is_dry(self) -> bool:
