@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
@@ -43,6 +44,14 @@ class MappedTensors:
     def _map(self, path: Path) -> npt.NDArray[np.uint8]:
         self._mapped[path] = map_file(path)
         return self._mapped[path]
+
+    def again(self) -> Self:
+        """Return another reader of the same files, which are mapped anew and not read again."""
+        twin = copy.copy(self)
+        twin._mapped, twin._handed_out = {}, 0
+        for path in self._mapped:
+            twin._map(path)
+        return twin
 
     @property
     def paths(self) -> tuple[Path, ...]:

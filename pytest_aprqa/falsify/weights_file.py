@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ class WeightsFile:
         path = sample.directory if sample.format is Format.SAFETENSORS else sample.weights
         with open_tensors(path) as file:
             self.config: ModelConfig = read_config(sample.format, path, file)
-            self.metadata: dict[str, Any] = dict(file.metadata)
+            self.metadata: dict[str, Any] = copy.deepcopy(dict(file.metadata))
             self._values = file.values if isinstance(file, GgufFile) else ()
             self.tensors = {
                 name: Stored(info.dtype, info.shape, file.raw(name).copy())

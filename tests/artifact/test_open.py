@@ -104,3 +104,23 @@ def test_text_is_no_model(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_text("version https://git-lfs.github.com/spec/v1\n")
     assert refusal(path).rule == "G0-HEADER"
+
+
+def test_what_is_known_of_a_file_is_not_read_again_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    long_ago = 1_700_000_000
+    for number, name in enumerate(("one", "two")):
+        write_gguf(path, [TensorSource.of(name, np.ones((2, 3), np.float32), DType.F32)], [])
+        os.utime(path, (long_ago + number, long_ago + number))
+        with open_tensors(path) as first, open_tensors(path) as second:
+            assert list(first.tensors) == list(second.tensors) == [name]
+            assert first.tensors[name] is second.tensors[name]
+            first.close()
+            assert second.read(name).shape == first.tensors[name].shape
+
+
+def test_a_file_that_was_written_just_now_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    write_gguf(path, SOURCES, [])
+    with open_tensors(path) as first, open_tensors(path) as second:
+        assert first.tensors["w"] is not second.tensors["w"]
