@@ -6,7 +6,7 @@
 One run, side by side, on a llama of random bfloat16 weights with a vocabulary of 32,000:
 
 * the speed of a plain sequential read of its weights file, with the file in the page cache (warm)
-  and without (cold), and that of `cp`, with and without the disk having it all;
+  and without (cold), that of its sha256, and that of `cp`, with and without the disk having it all;
 * G0, and I-2 to I-4 between the SafeTensors and each conversion, in bytes of files a second;
 * the conversions;
 * decoders of quantised types against gguf-py's, on one core, in CPU time;
@@ -17,6 +17,7 @@ One run, side by side, on a llama of random bfloat16 weights with a vocabulary o
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -51,6 +52,7 @@ GB = 10**9
 QUANTISED = (DType.Q4_0, DType.Q8_0, DType.Q4_K, DType.Q6_K)
 HALF = 0.5
 DECODER_RATIO = 3.0
+ELEMENTS_AT_ONCE = 1 << 18  # that the checks decode
 MEMORY_CONSTANT = 300e6
 REPEATS = 3
 
@@ -127,9 +129,13 @@ def dense(directory: Path, gigabytes: float) -> list[Row]:
         cost = best(convert_fresh, source, form, directory / form)
         made[form] = convert(source, form, directory / form)
         rate = weights.stat().st_size / cost.seconds / GB
-        bound = HALF * speed["cp, then sync"] if form is Format.APR else None
-        rows.append(Row(f"convert safetensors to {form}, to disk", rate, "GB/s", bound))
+        bound = HALF * speed["cp"] if form is Format.APR else None
+        rows.append(Row(f"convert safetensors to {form}", rate, "GB/s", bound))
         rows.append(memory(f"convert to {form}", cost, largest))
+        synced = best(convert_fresh, source, form, directory / form, True)
+        rate = weights.stat().st_size / synced.seconds / GB
+        bound = HALF * speed["cp, then sync"] if form is Format.APR else None
+        rows.append(Row(f"convert safetensors to {form}, then sync", rate, "GB/s", bound))
     for temperature, evict in (("warm", False), ("cold", True)):
         bound = HALF * speed[f"sequential read, {temperature}"]
         for form, artifact in made.items():
@@ -175,6 +181,8 @@ def yardsticks(path: Path, copy: Path) -> list[Row]:
             timed(read_through, path, evict=[path] if evict else []) for _ in range(REPEATS)
         )
         rows.append(Row(f"sequential read, {temperature}", size / seconds / GB, "GB/s"))
+    seconds = min(timed(hash_through, path) for _ in range(REPEATS))
+    rows.append(Row("sha256, which every conversion takes", size / seconds / GB, "GB/s"))
     for what, sync in (("cp", False), ("cp, then sync", True)):
         seconds = min(timed(copy_file, path, copy, sync) for _ in range(REPEATS))
         rows.append(Row(what, size / seconds / GB, "GB/s"))
@@ -187,6 +195,11 @@ def read_through(path: Path) -> None:
     with path.open("rb", buffering=0) as file:
         while file.readinto(buffer):
             pass
+
+
+def hash_through(path: Path) -> None:
+    with path.open("rb") as file:
+        hashlib.file_digest(file, "sha256")
 
 
 def copy_file(path: Path, copy: Path, sync: bool) -> None:
@@ -235,9 +248,11 @@ def cost_of(work: Callable[..., Any], *arguments: Any) -> Cost:
     return Cost(seconds, int(status[status.index("VmHWM:") + 1]) * 1024)
 
 
-def convert_fresh(source: Artifact, form: Format, directory: Path) -> None:
+def convert_fresh(source: Artifact, form: Format, directory: Path, sync: bool = False) -> None:
     shutil.rmtree(directory, ignore_errors=True)
-    convert(source, form, directory)
+    made = convert(source, form, directory)
+    if sync:
+        subprocess.run(["sync", str(made.path)], check=True)
 
 
 def check_whole(artifact: Artifact, source: Artifact) -> None:
@@ -279,7 +294,7 @@ def decoder(dtype: DType, values: Any) -> list[Row]:
     raw = from_float32(values, dtype)
     code, side = GGMLQuantizationType[dtype], len(values)
     rows = DecodedRows(raw, dtype, values.shape)
-    step = (1 << 20) // side
+    step = ELEMENTS_AT_ONCE // side
     theirs = cpu_time(lambda: dequantize(raw.reshape(side, -1), code))
     ours = cpu_time(lambda: [rows.rows(first, first + step).size for first in range(0, side, step)])
     what = f"decode {dtype}, {side} x {side}"

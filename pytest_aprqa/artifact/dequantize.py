@@ -148,7 +148,7 @@ def decode_apr_q4(raw: Bytes) -> Floats:
 _APR_Q4 = np.dtype([("d", "<f2"), ("quants", "u1", 16)])
 _Q4_0 = np.dtype([("d", "<f2"), ("quants", "V16")])
 _Q4_1 = np.dtype([("d", "<f2"), ("m", "<f2"), ("quants", "V16")])
-_Q8_0 = np.dtype([("d", "<f2"), ("quants", "V32")])
+_Q8_0 = np.dtype([("d", "<f2"), ("quants", "i1", 32)])
 _Q4_K = np.dtype([("d", "<f2"), ("dmin", "<f2"), ("scales", "V12"), ("quants", "V128")])
 _Q6_K = np.dtype([("low", "V128"), ("high", "V64"), ("scales", "i1", 16), ("d", "<f2")])
 
@@ -199,9 +199,9 @@ def _q4_1(blocks: Bytes, values: Floats) -> None:
 
 def _q8_0(blocks: Bytes, values: Floats) -> None:
     """Values d * q."""
-    fields = blocks.view(_Q8_0)
-    quants = np.ascontiguousarray(fields["quants"]).view(np.int8)
-    _scaled(values, quants, fields["d"].astype(np.float32))
+    fields = blocks.view(_Q8_0).reshape(-1)
+    values[...] = fields["quants"]
+    values *= fields["d"].astype(np.float32)[:, None]
 
 
 def _six_bit_scales(packed: npt.NDArray[np.void]) -> tuple[Bytes, Bytes]:
