@@ -12,7 +12,7 @@ import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import CERTIFICATIONS, Json, ModelCache, Offline, Threads
-from pytest_aprqa.cli.show import document, say, table
+from pytest_aprqa.cli.show import complain, document, say, table
 from pytest_aprqa.words import Format, Tier
 
 if TYPE_CHECKING:
@@ -106,7 +106,11 @@ def falsify(
             _tell(result)
         _keep(so_far, output / UNFINISHED)
 
-    detection = hold_trials(docket, settings, note)
+    try:
+        detection = hold_trials(docket, settings, note)
+    except SystemExit:
+        complain("interrupted; the same command with --resume goes on from there")
+        raise
     if json:
         document(detection.to_json())
     else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.falsify.detection import Detection, SoundRun, Trial
@@ -41,6 +41,8 @@ LARGER = Tier.STANDARD
 """Where a fault is tried again that only questions can show, when a small tier shows nothing."""
 
 _SMALL = (Tier.SMOKE, Tier.MVP, Tier.QUICK)
+
+T = TypeVar("T")
 
 Key = tuple[Original, Tier, int]
 """Which original is certified, at which tier, with the questions of which seed."""
@@ -168,15 +170,13 @@ class _Court:
 
     def _certify_originals(self) -> None:
         docket = self._docket
-        with ThreadPoolExecutor(docket.jobs, thread_name_prefix="sound") as threads:
-            futures = [
-                threads.submit(self._certified, original, docket.tier, seed)
-                for seed in docket.seeds
-                for original in docket.sound
-                if not self._is_known((original, docket.tier, seed))
-            ]
-            for future in futures:
-                future.result()
+        open_cases = (
+            (original, docket.tier, seed)
+            for seed in docket.seeds
+            for original in docket.sound
+            if not self._is_known((original, docket.tier, seed))
+        )
+        self._at_once(self._unsuited, open_cases)
 
     def _is_known(self, key: Key) -> bool:
         """Whether earlier trials certified these originals in all the formats of these."""
@@ -192,30 +192,28 @@ class _Court:
             and form in self._docket.formats
             and (fault.id, form) not in self._held
         ]
-        unsuited = self._prepare({fault.original for fault, _ in cases})
-        with ThreadPoolExecutor(self._docket.jobs, thread_name_prefix="trial") as threads:
-            futures = [
-                threads.submit(self._try, fault, form, unsuited.get(fault.original, ""))
-                for fault, form in cases
-            ]
-            for future in futures:
-                future.result()
+        wanted = [o for o in Original if any(fault.original is o for fault, _ in cases)]
+        bases = [(original, self._docket.tier, self._docket.seeds[0]) for original in wanted]
+        unsuited = dict(zip(wanted, self._at_once(self._unsuited, bases), strict=True))
+        self._at_once(self._try, ((fault, form, unsuited[fault.original]) for fault, form in cases))
 
-    def _prepare(self, originals: Collection[Original]) -> dict[Original, str]:
-        """Certify what faults are seeded into; return why an original cannot be made."""
-        wanted = [original for original in Original if original in originals]
-        with ThreadPoolExecutor(self._docket.jobs, thread_name_prefix="original") as threads:
-            reasons = threads.map(self._unsuited, wanted)
-        return {
-            original: reason for original, reason in zip(wanted, reasons, strict=True) if reason
-        }
-
-    def _unsuited(self, original: Original) -> str:
+    def _unsuited(self, original: Original, tier: Tier, seed: int) -> str:
+        """Certify an original; return why it cannot be made, or "" when it can."""
         try:
-            self._certified(original, self._docket.tier, self._docket.seeds[0])
+            self._certified(original, tier, seed)
         except NotApplicableError as reason:
             return str(reason)
         return ""
+
+    def _at_once(self, work: Callable[..., T], cases: Iterable[tuple[Any, ...]]) -> list[T]:
+        """Return what `work` makes of each case; after a fault or Ctrl-C no other is begun."""
+        with ThreadPoolExecutor(self._docket.jobs) as threads:
+            futures = [threads.submit(work, *case) for case in cases]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _try(self, fault: Fault, form: Format, unsuited: str) -> None:
         if unsuited:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,28 @@ def test_trials_that_were_held_are_not_held_again(tmp_path: Path) -> None:
     assert [trial.fault for trial in detection.trials] == ["container-empty", "container-magic"]
     assert len(detection.sound) == 1
     assert [path.name for path in folder.iterdir() if "unfinished" in path.name] == []
+
+
+def test_ctrl_c_begins_no_other_trial_and_keeps_those_that_were_held(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest_aprqa.cli", "falsify", "--format", "gguf"]
+    with subprocess.Popen(
+        [*command, "--seeds", "0", "--fault", "container-*"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = next(line for line in process.stdout if line.startswith("container-"))
+        process.send_signal(signal.SIGINT)
+        more = [line for line in process.stdout if line.startswith("container-")]
+        assert "--resume" in process.stderr.read()
+    assert process.returncode == 130
+    left = (tmp_path / "certifications" / "DETECTION.unfinished.json").read_bytes()
+    held = [trial.fault for trial in Detection.model_validate_json(left).trials]
+    assert held == [line.split()[0] for line in (told, *more)]
+    assert len(held) < len([f for f in built_in_faults() if f.id.startswith("container-")])
 
 
 def test_trials_of_another_basis_are_held_again(tmp_path: Path) -> None:
