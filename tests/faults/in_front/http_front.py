@@ -18,6 +18,8 @@ from pytest_aprqa.engine.protocol import Endpoint
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
 _EVENT = b'data: {"choices": [{"delta": {"content": "a"}, "text": "a"}]}\n\n'
+_LONG_EVENT = _EVENT.replace(b'"a"', b'"' + b"a" * 2000 + b'"')
+"""Long, so that the limit of bytes is met before the one of time, on a busy machine too."""
 
 
 def start_front(target: Endpoint) -> Endpoint:
@@ -43,7 +45,7 @@ def _endless(end: socket.socket) -> None:
 
 def _endless_events(end: socket.socket) -> None:
     end.sendall(_HEAD + b"\r\n")
-    for chunk in repeat(_EVENT * 4096):
+    for chunk in repeat(_LONG_EVENT * 64):
         end.sendall(chunk)
 
 
