@@ -20,7 +20,7 @@ class Forgetful:
 
     That is when its last report has been through every plugin: evidence is in the journal,
     properties are in JUnit's document, and keywords have selected what they select. Setups and
-    teardowns that passed are kept for `--durations` alone.
+    teardowns that passed and printed nothing are kept for `--durations` alone.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -42,11 +42,11 @@ class Forgetful:
             if not seen.sections:
                 vars(seen).update(sections=())  # one for all, where each had an empty list
         if self._config.getoption("durations", None) is None:
-            self._drop_unshown(reports)
+            self._drop_unshown(seen for seen in reports if not seen.sections)
 
     def _drop_unshown(self, reports: Iterable[pytest.TestReport]) -> None:
-        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        kept = terminal.stats.get(_UNSHOWN, []) if terminal else []
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        kept = getattr(terminal, "stats", {}).get(_UNSHOWN, [])
         for report in reports:
             # They came in just now, so that they are near the end.
             for index in reversed(range(len(kept))):

@@ -282,3 +282,18 @@ def test_reports_whose_durations_are_shown_are_kept(session):
     result = session.run("--durations=0", "-vv", "-k", "G0")
     assert "'teardown'" in result.stdout.str()
     result.stdout.fnmatch_lines(["*s teardown *::G0?gguf?"])
+
+
+def test_what_is_printed_after_a_check_is_shown(session):
+    session.pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def speaking():
+            yield
+            print("the last word")
+        """
+    )
+    result = session.run("-rA", "-k", "G0")
+    result.stdout.fnmatch_lines(["*Captured stdout teardown*", "the last word"])
