@@ -210,14 +210,18 @@ def judge_tensors(comparisons: Iterable[TensorComparison]) -> Judgement:
 
 
 def with_first_difference(
-    judgement: Judgement, comparisons: Iterable[TensorComparison]
+    judgement: Judgement,
+    comparisons: Iterable[TensorComparison],
+    statements: Iterable[str] = (),
 ) -> Judgement:
-    """Return a failed judgement of I-1 with where on the way through the model it may come from.
+    """Return a failed judgement of logits with where on the way through the model it may come from.
 
     Args:
-        judgement: as `judge_logits` gave it; a pass is returned as it is.
+        judgement: of scores; a pass is returned as it is.
         comparisons: of the tensors, in the order in which the model computes with them. Not
             touched for a pass.
+        statements: what the artifact states otherwise than the reference. Touched only when no
+            tensor differs.
     """
     if not judgement.outcome.fails:
         return judgement
@@ -231,10 +235,12 @@ def with_first_difference(
             f"{where}: {faults[0].fault}."
         )
     else:
-        place = (
-            f"All {len(tensors)} tensors are the reference's up to rounding: the cause is the "
-            "rounding itself, the configuration or the engine."
-        )
+        place = f"All {len(tensors)} tensors are the reference's up to rounding: the cause is "
+        stated = next(iter(statements), None)
+        if stated is None:
+            place += "the rounding itself, or the engine."
+        else:
+            place += f"what the file states ({stated})."
     return replace(judgement, reason=f"{judgement.reason} {place}")
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import lcm, prod
 from typing import TYPE_CHECKING
 
+from pytest_aprqa.artifact.check_reference import check_reference
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import model_tensors
 from pytest_aprqa.artifact.conversion_record import declared_dtypes, rounds_to
@@ -115,10 +116,20 @@ def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float
     ours, theirs, budget = pair.score([tokens[:count]])
     judgement = judge_logits(ours, theirs, budget)
     reference, artifact = _reference(laboratory), laboratory.artifact(check.cell)
-    explained = with_first_difference(judgement, compare_artifacts(reference, artifact))
+    judgement = explained(judgement, reference, artifact)
     if any(first_not_finite(scores) for scores in (ours, theirs)):
-        return explained, []
-    return explained, [float(f"{kl:.4g}") for kl in kl_by_position(ours[0], theirs[0])]
+        return judgement, []
+    return judgement, [float(f"{kl:.4g}") for kl in kl_by_position(ours[0], theirs[0])]
+
+
+def explained(judgement: Judgement, reference: Artifact, artifact: Artifact) -> Judgement:
+    """Return a failed judgement of logits with the first tensor, or statement, that differs."""
+
+    def statements() -> Iterator[str]:
+        yield from (finding.message for finding in check_reference(artifact, reference).findings)
+
+    comparisons = compare_artifacts(reference, artifact)
+    return with_first_difference(judgement, comparisons, statements())
 
 
 def _names(check: Check, laboratory: Laboratory) -> Judgement:

@@ -15,6 +15,7 @@ from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
 from pytest_aprqa.run.endpoint import compare_with_endpoint
 from pytest_aprqa.run.fidelity import pair_of
+from pytest_aprqa.run.invariants import explained
 from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
 from pytest_aprqa.run.probes import ALONE_TOKENS, alone, probes, question
 from pytest_aprqa.words import Backend, Cell, Format
@@ -88,7 +89,8 @@ def _formats(check: Check, laboratory: Laboratory) -> Result:
     judgement = judge_formats(
         reference, artifact, reference_scores=ours, artifact_scores=theirs, budget=budget
     )
-    return judgement, [*artifact, *reference]
+    files = laboratory.artifact(Cell(Format.SAFETENSORS)), laboratory.artifact(check.cell)
+    return explained(judgement, *files), [*artifact, *reference]
 
 
 def _backends(check: Check, laboratory: Laboratory) -> Result:

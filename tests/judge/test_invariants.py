@@ -62,6 +62,12 @@ def test_a_failed_i1_with_sound_tensors_says_that_it_is_not_the_tensors() -> Non
     assert "All 1 tensors are the reference's up to rounding" in judgement.reason
 
 
+def test_a_failed_i1_with_sound_tensors_names_what_the_file_states_otherwise() -> None:
+    tensors = [same_tensor("embed", (2, 2))]
+    judgement = with_first_difference(FAILED, tensors, ["rope_theta is 3, not 4", "and more"])
+    assert "the cause is what the file states (rope_theta is 3, not 4)." in judgement.reason
+
+
 def test_tensors_are_not_read_for_an_i1_that_holds() -> None:
     sound = corroborated("They agree.", {"tokens": 3})
     assert with_first_difference(sound, iter(())) is sound

@@ -1,0 +1,69 @@
+"""A conversion that answers otherwise than its reference: where it comes from is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from pytest_aprqa.playbook.load import load_playbook
+from pytest_aprqa.playbook.plan import make_plan
+from pytest_aprqa.run.check import run_check
+from pytest_aprqa.run.convert_file import convert_to
+from pytest_aprqa.run.laboratory import Laboratory
+from pytest_aprqa.run.settings import Settings
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.words import Outcome
+
+BUILTIN = Path(__file__).parents[2] / "pytest_aprqa" / "builtin" / "aprqa-reference"
+MATRIX = "model.layers.2.mlp.down_proj.weight"
+PLAYBOOK = """\
+extends: mvp
+name: differs
+model:
+  hf_repo: aprqa/aprqa-reference
+  local_path: {reference}
+  formats: [safetensors, gguf]
+  files: {{gguf: {gguf}}}
+test_matrix: {{backends: [cpu]}}
+"""
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    """Return a GGUF of the shipped model in which one matrix is upside down."""
+    other = Path(shutil.copytree(BUILTIN, tmp_path / "other"))
+    weights = other / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    (size,) = struct.unpack("<Q", content[:8])
+    about = json.loads(content[8 : 8 + size])[MATRIX]
+    begin, end = (8 + size + offset for offset in about["data_offsets"])
+    width = (end - begin) // about["shape"][0]
+    rows = [bytes(content[at : at + width]) for at in range(begin, end, width)]
+    content[begin:end] = b"".join(reversed(rows))
+    weights.write_bytes(content)
+    convert_to(other, tmp_path / "model.gguf", None, force=False)
+    return tmp_path / "model.gguf"
+
+
+def test_the_first_tensor_that_differs_is_named_with_its_layer(tmp_path: Path, gguf: Path) -> None:
+    found = carried_out(tmp_path, gguf, "format-parity[gguf-cpu]")
+    assert found.outcome is Outcome.FALSIFIED
+    assert f"the first of them in layer 2: {MATRIX} differs beyond rounding" in found.reason
+
+
+def carried_out(place: Path, gguf: Path, name: str) -> Evidence:
+    """Carry out one check of a playbook."""
+    path = place / "differs-mvp.playbook.yaml"
+    path.write_text(PLAYBOOK.format(reference=json.dumps(str(BUILTIN)), gguf=json.dumps(str(gguf))))
+    plan = make_plan(load_playbook(path))
+    names = [check.name for check in plan.checks]
+    assert name in names, names
+    laboratory = Laboratory(plan, path, Settings(certifications=place, threads=1), place)
+    try:
+        return run_check(plan.checks[names.index(name)], laboratory)
+    finally:
+        laboratory.close()
