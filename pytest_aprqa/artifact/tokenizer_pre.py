@@ -101,8 +101,10 @@ def _steps(pre_tokenizer: Mapping[str, Any]) -> tuple[Step, ...]:
         return tuple(step for part in parts for step in _steps(part))
     if kind == "ByteLevel" and not pre_tokenizer.get("add_prefix_space"):
         return (("words", "gpt2"),) if pre_tokenizer.get("use_regex", True) else ()
-    if kind == "Digits" and pre_tokenizer.get("individual_digits"):
-        return (("digits", "each"),)
+    if kind == "Digits":
+        return (("digits", "each" if pre_tokenizer.get("individual_digits") else "together"),)
+    if kind == "Punctuation" and pre_tokenizer.get("behavior") == "Contiguous":
+        return (("punctuation", "together"),)
     if kind == "Split" and pre_tokenizer.get("behavior") == "Isolated":
         return (("split", str(pre_tokenizer.get("pattern", {}).get("Regex"))),)
     return (("unknown", str(dict(pre_tokenizer))),)
@@ -114,7 +116,9 @@ def _part(step: Step) -> dict[str, Any]:
         pattern = {"Regex": argument}
         return {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
     if kind == "digits":
-        return {"type": "Digits", "individual_digits": True}
+        return {"type": "Digits", "individual_digits": argument == "each"}
+    if kind == "punctuation":
+        return {"type": "Punctuation", "behavior": "Contiguous"}
     return _byte_level(use_regex=True)
 
 

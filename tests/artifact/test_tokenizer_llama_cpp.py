@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pytest_aprqa.artifact.config_hf import config_from_hf, read_hf_config
 from pytest_aprqa.artifact.convert import convert
@@ -23,6 +23,7 @@ from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer import TokenizerModel, TokenType, Vocabulary
 from pytest_aprqa.artifact.tokenizer_hf import write_hf_tokenizer
+from pytest_aprqa.artifact.tokenizer_pre import recognise
 from pytest_aprqa.words import Format
 
 PRE_TYPES = (
@@ -60,15 +61,31 @@ TEXTS = (
     "\n",
     "",
 )
+# As the tokenizers of Falcon are published.
+AS_FALCON = pre_tokenizers.Sequence(
+    [
+        pre_tokenizers.Punctuation("contiguous"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        pre_tokenizers.Digits(individual_digits=False),
+        pre_tokenizers.Split(Regex("[0-9][0-9][0-9]"), "isolated"),
+    ]
+)
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 ROWS = 1200
 
 
+Learnt = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
 @pytest.fixture(scope="module")
-def byte_level_tokens() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+def byte_level_tokens() -> Learnt:
     """Return entries and merges learnt across every boundary, so that each cut matters."""
+    return learnt(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
+
+
+def learnt(cutting: Any) -> Learnt:
     core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    core.pre_tokenizer = cutting
     trainer = trainers.BpeTrainer(
         vocab_size=ROWS - 10,
         special_tokens=list(SPECIALS),
@@ -163,6 +180,7 @@ def encoded(
 ) -> dict[str, tuple[list[list[int]], list[list[int]]]]:
     """Return per vocabulary the ids of all texts, by tokenizers and by llama.cpp."""
     vocabularies = {pre: byte_level(*byte_level_tokens, pre) for pre in PRE_TYPES}
+    vocabularies["falcon"] = byte_level(*learnt(AS_FALCON), "falcon")
     vocabularies["spm"] = sentencepiece(*sentencepiece_tokens, prefix=False)
     plain = sentencepiece(*sentencepiece_tokens, prefix=True)
     stripping = frozenset(plain.tokens.index(t) for t in ("<|im_start|>", "<|im_end|>", "</s>"))
@@ -190,7 +208,7 @@ def encoded(
     return result
 
 
-@pytest.mark.parametrize("name", [*PRE_TYPES, "spm", "spm-prefix", "spm-phi3"])
+@pytest.mark.parametrize("name", [*PRE_TYPES, "falcon", "spm", "spm-prefix", "spm-phi3"])
 def test_encodes_as_llama_cpp_does(
     encoded: dict[str, tuple[list[list[int]], list[list[int]]]], name: str
 ) -> None:
@@ -214,3 +232,9 @@ def test_tokens_that_swallow_white_space_change_the_ids(
     encoded: dict[str, tuple[list[list[int]], list[list[int]]]],
 ) -> None:
     assert encoded["spm-phi3"] != encoded["spm-prefix"]
+
+
+def test_the_published_tokenizers_of_falcon_are_recognised() -> None:
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = AS_FALCON
+    assert recognise(json.loads(core.to_str())).name == "falcon"
