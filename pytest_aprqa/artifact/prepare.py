@@ -103,6 +103,17 @@ class Workshop:
             "give the SafeTensors as `local_path:`, or one of the files if it is to stand for them",
         )
 
+    @property
+    def source(self) -> Cell:
+        """The artifact of `source_format`, named by its quantisation where it is tested as one."""
+        found = self.located.found
+        whole = Cell(self.source_format)
+        for quantization in several(self.model):
+            cell = Cell(whole.format, quantization=quantization)
+            if str(cell) in found and found[str(cell)].path == found[str(whole)].path:
+                return cell
+        return whole
+
     def is_converted(self, form: Format, quantization: str | None = None) -> bool:
         """Whether an artifact is made here. Raises ArtifactError as `locate` does."""
         return str(Cell(form, quantization=quantization)) not in self.located.found

@@ -31,8 +31,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
 def _integrity(check: Check, laboratory: Laboratory) -> Observed:
     converted = laboratory.is_converted(check.cell)
     if converted:
-        source = laboratory.workshop.source_format
-        laboratory.require((Gateway.G0,), Cell(source))
+        laboratory.require((Gateway.G0,), laboratory.workshop.source)
     artifact = laboratory.artifact(check.cell)
     reference = _sound_reference(check.cell, laboratory)
     report = check_artifact(artifact, laboratory.plan.model, reference)

@@ -17,7 +17,7 @@ from pytest_aprqa.artifact.prepare import Workshop, default_cache_dir
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.playbook.quantizations import APR_QUANTIZATIONS
-from pytest_aprqa.words import Format
+from pytest_aprqa.words import Cell, Format
 
 
 @pytest.fixture
@@ -219,6 +219,23 @@ def test_a_file_that_states_a_quantisation_is_tested_and_the_others_are_converte
     again = Workshop(spec, playbook_dir=tmp_path, model_path=model, cache_dir=tmp_path / "cache")
     assert again.artifact(Format.GGUF, "q4_0").path == found
     assert [again.is_converted(Format.GGUF, name) for name in spec.quantizations] == [False, True]
+
+
+def test_a_model_of_one_quantised_file_is_its_own_source_and_one_of_its_artifacts(
+    tmp_path: Path, model: Path
+) -> None:
+    spec = ModelSpec(hf_repo="org/tiny", quantizations=("q4_0", "q8_0"))
+    shop = Workshop(spec, playbook_dir=tmp_path, model_path=model, cache_dir=tmp_path / "cache")
+    assert shop.source == Cell(Format.SAFETENSORS)
+    only = tmp_path / "only"
+    only.mkdir()
+    file = Path(shutil.copy(shop.artifact(Format.GGUF, "q8_0").path, only / "tiny.Q8_0.gguf"))
+    other = Workshop(spec, playbook_dir=tmp_path, model_path=only, cache_dir=tmp_path / "cache")
+    assert other.source == Cell(Format.GGUF, quantization="q8_0")
+    assert other.of(other.source).path == file
+    made = other.artifact(Format.GGUF, "q4_0")
+    assert made.derived
+    assert made.converted_from == other.artifact(Format.SAFETENSORS).digest
 
 
 def test_several_files_and_no_safetensors_leave_the_reference_open(
