@@ -53,7 +53,8 @@ def convert(
 ) -> Artifact:
     """Convert a model to another format.
 
-    The result, with `conversion.json` beside it, appears in `directory` whole or not at all.
+    The result, with `conversion.json` beside it, appears in `directory` whole or not at all; the
+    disk is not waited for, as `cp` does not wait for it.
     Tensors stream through memory one at a time and keep their dtype where the target can hold it.
 
     Args:
