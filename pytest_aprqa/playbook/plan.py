@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.planner import Planner
+from pytest_aprqa.playbook.quantizations import formats_of
 from pytest_aprqa.playbook.tiers import TIERS, matrix_of, shortfall, tier_notices, tier_of
 from pytest_aprqa.words import Backend, Category, Cell, FailurePolicy, Format, Modality, Tier
 
@@ -59,7 +60,7 @@ class Plan:
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        return tuple(dict.fromkeys(cell.format for cell in self.artifacts if cell.format))
+        return formats_of(self.artifacts)
 
     @property
     def scenarios(self) -> tuple[Check, ...]:

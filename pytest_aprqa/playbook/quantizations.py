@@ -50,6 +50,11 @@ def artifacts_of(model: ModelSpec, formats: Iterable[Format]) -> tuple[Cell, ...
     )
 
 
+def formats_of(artifacts: Iterable[Cell]) -> tuple[Format, ...]:
+    """Return the formats of artifacts, each once, in their order."""
+    return tuple(dict.fromkeys(cell.format for cell in artifacts if cell.format))
+
+
 def several(model: ModelSpec) -> tuple[str, ...]:
     """Return the quantisations by which artifacts are told apart; none when there is but one."""
     names = tuple(name.lower() for name in model.quantizations)
@@ -91,8 +96,8 @@ def unclear(model: ModelSpec) -> Iterator[tuple[FieldPath, str]]:
         at: FieldPath = ("model", "files", form.value)
         if isinstance(named, str):
             if several(model) and form is not Format.SAFETENSORS and not _is_clear(named, names):
-                form_of_it = f"{{{names[0]}: {named}}}"
-                yield at, f"say which of {', '.join(names)} the file is, for instance {form_of_it}"
+                example = f"{{{names[0]}: {named}}}"
+                yield at, f"say which of {', '.join(names)} the file is, for instance {example}"
         elif form is Format.SAFETENSORS:
             yield at, "SafeTensors are the one reference and have no quantisations; name a file"
         else:

@@ -8,7 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.playbook.errors import Notice
-from pytest_aprqa.playbook.quantizations import artifacts_of
+from pytest_aprqa.playbook.quantizations import artifacts_of, formats_of
 from pytest_aprqa.playbook.tier_names import TIER_NAMES, tier_of_stem
 from pytest_aprqa.words import Backend, Category, Cell, Format, Modality, Tier
 
@@ -99,7 +99,7 @@ class Matrix:
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        return tuple(dict.fromkeys(cell.format for cell in self.artifacts if cell.format))
+        return formats_of(self.artifacts)
 
     @property
     def cells(self) -> int:

@@ -22,7 +22,11 @@ def test_a_gate_is_the_last_check_of_the_plan_with_its_line_and_severity(load: L
     gates = "- {id: F-1, condition: mqs > 1, severity: P0}\n- {id: F-2, condition: G3}\n"
     plan = make_plan(load(f"falsification_gates:\n{gates}", "sample-mvp.playbook.yaml"))
     first, second = plan.checks[-2:]
-    assert (first.name, first.kind, first.subject) == ("gate-F-1", CheckKind.CONDITION, GateSeverity.P0)
+    assert (first.name, first.kind, first.subject) == (
+        "gate-F-1",
+        CheckKind.CONDITION,
+        GateSeverity.P0,
+    )
     assert (first.line, second.line, second.subject) == (4, 5, GateSeverity.P1)
     assert (first.cell, first.category, first.tiers) == (Cell(), None, frozenset(Tier))
 
