@@ -93,8 +93,7 @@ def _understand(file: TensorFile) -> ModelConfig:
         attention_bias=known.fixed.get("attention_bias", config.attention_bias),
         rope_scaling=_rope_scaling(keys, file, config),
     )
-    sizes: dict[str, Any] = {field: keys.whole(_EXPERT_KEYS[field]) for field in known.expert_sizes}
-    config = replace(config, **sizes)
+    config = replace(config, **_expert_sizes(keys, config.intermediate_size))
     for suffix, value in keys.left().items():
         if not has_no_effect(suffix, value, config):
             raise ArtifactError(
@@ -104,6 +103,18 @@ def _understand(file: TensorFile) -> ModelConfig:
                 where=f"{known.gguf}.{suffix}",
             )
     return config
+
+
+def _expert_sizes(keys: _Keys, feed_forward: int) -> dict[str, Any]:
+    """Return what the keys say of experts; older files leave sizes out, which llama.cpp infers."""
+    sizes = {field: keys.whole(_EXPERT_KEYS[field]) for field in keys.known.expert_sizes[:2]}
+    inferred = {
+        "expert_size": feed_forward // sizes.get("num_experts_used", 1),
+        "shared_expert_size": feed_forward,
+    }
+    for field in keys.known.expert_sizes[2:]:
+        sizes[field] = keys.whole(_EXPERT_KEYS[field], inferred[field])
+    return sizes
 
 
 def config_to_gguf(config: ModelConfig) -> dict[str, int | float | bool | str | list[bool]]:

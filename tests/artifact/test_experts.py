@@ -212,6 +212,25 @@ def test_i_4_sees_two_experts_of_a_stack_that_changed_places(
     assert EXPERT.format(1) in judgement.reason
 
 
+def test_sizes_of_experts_that_older_files_leave_out_are_inferred_as_llama_cpp_does(
+    tiny_models: Any, tmp_path: Path
+) -> None:
+    source = tiny_models.artifact("qwen2-moe-bf16")
+    sound = convert(source, Format.GGUF, tmp_path / "sound")
+    path = tmp_path / "older.gguf"
+    with GgufFile(sound.path) as file:
+        tensors = [
+            TensorSource(name, info.dtype, info.shape, lambda name=name: file.raw(name))
+            for name, info in file.tensors.items()
+        ]
+        kept = [value for value in file.values if "expert_" not in value.key.removesuffix("_count")]
+        kept += [value for value in file.values if value.key.endswith("expert_used_count")]
+        write_gguf(path, tensors, kept)
+    older = make_artifact(Format.GGUF, path, "tests", DigestCache())
+    assert stated_by(older).config == stated_by(sound).config
+    assert stated_by(older).config.expert_size == 48
+
+
 def test_an_expert_that_is_a_copy_of_another_is_a_warning(tiny_models: Any, tmp_path: Path) -> None:
     source = tiny_models.artifact("qwen3-moe")
     copy = tmp_path / "copy"

@@ -106,7 +106,12 @@ MODELS = {
     "qwen2-moe": (tf.Qwen2MoeConfig, {**EXPERTS, "shared_expert_intermediate_size": 48}),
     "qwen2-moe-bf16": (
         tf.Qwen2MoeConfig,
-        {**EXPERTS, "shared_expert_intermediate_size": 32, "dtype": torch.bfloat16},
+        {
+            **EXPERTS,
+            "moe_intermediate_size": 48,
+            "shared_expert_intermediate_size": 96,
+            "dtype": torch.bfloat16,
+        },
     ),
     "qwen3-moe": (tf.Qwen3MoeConfig, {**EXPERTS, "head_dim": 32, "norm_topk_prob": True}),
     "qwen3-moe-fused": (
