@@ -27,13 +27,6 @@ def test_records_mix_where_two_playbooks_of_one_journal_overlap(items, parallel,
     assert contending(items, parallel=parallel) == found
 
 
-def test_one_after_the_other_each_gets_its_certificate(session):
-    session.write(session.playbook.replace("name: tiny", "name: other"), name="other")
-    result = session.run("-n", "0", "-k", "G0 or G1")
-    assert result.ret == 0
-    assert result.stdout.str().count("= certificate of aprqa/aprqa-reference =") == 2
-
-
 def test_with_workers_they_are_refused_before_anything_runs(session):
     session.write(session.playbook.replace("name: tiny", "name: other"), name="other")
     result = session.run("-n", "2")
