@@ -77,11 +77,18 @@ print(len(planned.plan.checks))
 
 @dataclass(frozen=True)
 class Cost:
-    """The least of several repeats of one command."""
+    """Wall time and peak memory of a command."""
 
     seconds: float
     megabytes: float
-    output: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended, and the end of what it printed."""
+
+    cost: Cost
+    output: str
 
 
 @dataclass(frozen=True)
@@ -200,8 +207,8 @@ class Bench:
     def grow(self, checks: int) -> Growth:
         """Plan a playbook of about this many checks."""
         playbook = self._playbook(checks // 2, "cpu, gpu")
-        cost = self._measure([sys.executable, "-c", PLAN, playbook.name])
-        return Growth(int(cost.output), cost)
+        done = self._measure([sys.executable, "-c", PLAN, playbook.name])
+        return Growth(int(done.output), done.cost)
 
     def _playbook(self, checks: int, backends: str) -> Path:
         questions = checks // CELLS
@@ -213,13 +220,14 @@ class Bench:
 
     def _pytest(self, options: list[str], path: Path) -> Cost:
         cache = ["-p", "no:cacheprovider"]
-        return self._measure([sys.executable, "-m", "pytest", *cache, *options, path.name])
+        return self._measure([sys.executable, "-m", "pytest", *cache, *options, path.name]).cost
 
-    def _measure(self, command: list[str], repeats: int | None = None) -> Cost:
-        costs = [self._once(command) for _ in range(repeats or self._repeats)]
-        return min(costs, key=lambda cost: cost.seconds)
+    def _measure(self, command: list[str], repeats: int | None = None) -> Done:
+        """Return the quickest of several repeats."""
+        times = [self._once(command) for _ in range(repeats or self._repeats)]
+        return min(times, key=lambda done: done.cost.seconds)
 
-    def _once(self, command: list[str]) -> Cost:
+    def _once(self, command: list[str]) -> Done:
         begun = time.perf_counter()
         with subprocess.Popen(
             command,
@@ -235,7 +243,7 @@ class Bench:
         seconds = time.perf_counter() - begun
         if process.returncode not in (0, 1):
             raise SystemExit(f"{command} ended with {process.returncode}: {output[-2000:]}")
-        return Cost(seconds, _megabytes(used), output.strip()[-200:])
+        return Done(Cost(seconds, _megabytes(used)), output.strip()[-200:])
 
 
 def _megabytes(used: resource.struct_rusage) -> float:
