@@ -43,6 +43,16 @@ class TokenType(IntEnum):
     BYTE = 6
 
 
+_MOST_HOLES = 100_000
+"""Ids that no token has, at most: real vocabularies leave out some hundreds."""
+
+
+def require_filled(last: int, tokens: int) -> None:
+    """Raise ValueError when the last id is far beyond the number of tokens: holes cost memory."""
+    if last >= tokens + _MOST_HOLES:
+        raise ValueError(f"ids up to {last} for {tokens} tokens")
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """A tokenizer: its entries, its merges and the ids with a meaning.

@@ -12,7 +12,13 @@ from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.sentencepiece_model import SENTENCEPIECE_FILE
 from pytest_aprqa.artifact.template import read_template
-from pytest_aprqa.artifact.tokenizer import RULE, TokenizerModel, TokenType, Vocabulary
+from pytest_aprqa.artifact.tokenizer import (
+    RULE,
+    TokenizerModel,
+    TokenType,
+    Vocabulary,
+    require_filled,
+)
 from pytest_aprqa.artifact.tokenizer_pre import recognise
 from pytest_aprqa.artifact.tokenizer_sentencepiece import (
     added_tokens,
@@ -20,7 +26,6 @@ from pytest_aprqa.artifact.tokenizer_sentencepiece import (
 )
 from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
-_MOST_TOKENS = 10_000_000  # far more than any vocabulary has; more are not filled up
 _OTHER_FORMS = ("vocab.json", "vocab.txt")
 
 
@@ -94,8 +99,6 @@ def _sentencepiece(path: Path, config: ModelConfig) -> Vocabulary:
     directory = path.parent
     stated = _read(directory / "tokenizer_config.json")
     added = added_tokens(stated, _read(directory / "added_tokens.json"))
-    if max(added, default=0) >= _MOST_TOKENS:
-        raise ValueError(f"ids up to {max(added)}")
     found = vocabulary_from_sentencepiece(path, added)
     ids = {token: number for number, token in enumerate(found.tokens)}
     roles: dict[str, Any] = {
@@ -164,8 +167,9 @@ def _entries(
         is_hex = len(token) == 6 and token.startswith("<0x") and token.endswith(">")
         return TokenType.BYTE if is_byte and is_hex else TokenType.NORMAL
 
-    if not texts or max(texts) >= _MOST_TOKENS:
-        raise ValueError(f"ids up to {max(texts, default=None)}")
+    if not texts:
+        raise ValueError("no token has an id")
+    require_filled(max(texts), len(texts))
     rows = range(max(texts) + 1)
     tokens = tuple(texts.get(number, f"[PAD{number}]") for number in rows)
     return tokens, tuple(kind(number) for number in rows)

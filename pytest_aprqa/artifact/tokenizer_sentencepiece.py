@@ -12,7 +12,13 @@ from pytest_aprqa.artifact.sentencepiece_model import (
     SentencePieceModel,
     read_sentencepiece,
 )
-from pytest_aprqa.artifact.tokenizer import TokenizerModel, TokenType, Vocabulary, token_type
+from pytest_aprqa.artifact.tokenizer import (
+    TokenizerModel,
+    TokenType,
+    Vocabulary,
+    require_filled,
+    token_type,
+)
 
 _SCORE_OF_ADDED = -1000.0
 
@@ -27,12 +33,14 @@ def vocabulary_from_sentencepiece(path: Path, added: Mapping[int, tuple[str, boo
     Raises:
         ArtifactError: UNSUPPORTED for a model that cuts or normalises as GGUF and APR cannot say;
             MALFORMED (G0-TOKENIZER) when the file contradicts itself.
+        ValueError: an added id is far beyond the others.
     """
     model = read_sentencepiece(path)
     _refuse_what_has_no_words(path, model)
     tokens = [piece.text for piece in model.pieces]
     types = [token_type(piece.kind) for piece in model.pieces]
     scores = [piece.score for piece in model.pieces]
+    require_filled(max(added, default=-1), len(tokens) + len(added))
     for number in range(len(tokens), max(added, default=-1) + 1):
         text, special = added.get(number, (f"[PAD{number}]", False))
         kind = TokenType.CONTROL if special else TokenType.USER_DEFINED
