@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from pytest_aprqa.run.planning import PlannedPlaybook
-from pytest_aprqa.verdict.canonical import canonical_json
+from pytest_aprqa.verdict.canonical import canonical_lines
 from pytest_aprqa.verdict.record import Run
 from pytest_aprqa.verdict.run_file import replace_content
 from pytest_aprqa.words import Outcome, Status
@@ -116,7 +116,7 @@ class FleetReport(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Write the report as JSON and Markdown. Raises OSError."""
-        replace_content(folder / JSON_FILE, (canonical_json(self, indent=1) + "\n").encode("ascii"))
+        replace_content(folder / JSON_FILE, canonical_lines(self).encode("ascii"))
         replace_content(folder / MARKDOWN_FILE, self.markdown().encode())
 
     def markdown(self) -> str:

@@ -41,10 +41,14 @@ def lower_bound(k: int, n: int, confidence: float = 0.95) -> float:
     Raises:
         ValueError: k is not within 0..n.
     """
+    _check_counts(k, n)
+    if k == 0:
+        return 0.0
+    if k == n:
+        return float((1 - confidence) ** (1 / n))  # its closed form: nothing failed, as a rule
     from scipy.special import betaincinv
 
-    _check_counts(k, n)
-    return 0.0 if k == 0 else float(betaincinv(k, n - k + 1, 1 - confidence))
+    return float(betaincinv(k, n - k + 1, 1 - confidence))
 
 
 def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:

@@ -10,15 +10,34 @@ from typing import Any
 from pydantic import BaseModel
 
 
-def canonical_json(model: BaseModel, *, indent: int | None = None) -> str:
-    """Return a model as ASCII JSON with sorted keys.
+def canonical_json(model: BaseModel) -> str:
+    """Return a model as ASCII JSON on one line, with sorted keys.
 
     Floats are written as the shortest text that reads back the same; NaN and the infinities,
     which JSON has no numbers for, as the strings "NaN", "Infinity" and "-Infinity".
     """
-    separators = (",", ": ") if indent else (",", ":")
+    return _dumps(_plain(model.model_dump(mode="python")))
+
+
+def canonical_lines(model: BaseModel) -> str:
+    """Return `canonical_json` with a line for each field, and for each item of a field's list.
+
+    So a file can be searched and compared line by line: a record of evidence is one.
+    """
     plain = _plain(model.model_dump(mode="python"))
-    return json.dumps(plain, sort_keys=True, allow_nan=False, indent=indent, separators=separators)
+    fields = ",\n".join(f"{_dumps(name)}: {_lines(plain[name])}" for name in sorted(plain))
+    return f"{{\n{fields}\n}}\n"
+
+
+def _lines(value: Any) -> str:
+    if not isinstance(value, list) or not value:
+        return _dumps(value)
+    items = ",\n".join(map(_dumps, value))
+    return f"[\n{items}\n]"
+
+
+def _dumps(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, allow_nan=False, separators=(",", ":"))
 
 
 def digest(model: BaseModel) -> str:

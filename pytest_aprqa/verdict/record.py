@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pytest_aprqa.verdict.canonical import canonical_json
+from pytest_aprqa.verdict.canonical import canonical_lines
 from pytest_aprqa.verdict.certificate import Certificate, certify
 from pytest_aprqa.verdict.evidence import SCHEMA_VERSION, Evidence
 from pytest_aprqa.verdict.mqs import Mqs, score_records
@@ -82,8 +82,8 @@ class Run(BaseModel):
     journal_head: str = ""
 
     def to_json(self) -> str:
-        """Return the run as canonical JSON, one key a line, ending with a newline."""
-        return canonical_json(self, indent=1) + "\n"
+        """Return the run as canonical JSON, a line for each field and each record."""
+        return canonical_lines(self)
 
     @classmethod
     def from_json(cls, text: str | bytes, *, where: str = "evidence") -> Self:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_aprqa.playbook.check import Check, CheckKind, Message, Scenario
+from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.plan import PlannedCheck, RunPlan
 from pytest_aprqa.verdict.record import (
     ArtifactRecord,
@@ -46,6 +47,12 @@ def test_a_run_is_read_as_it_was_written(run):
 
 def test_writing_twice_gives_the_same_bytes(run):
     assert Run.from_json(run.to_json()).to_json() == run.to_json()
+
+
+def test_each_record_is_a_line_of_the_file(run):
+    _, _, after = run.to_json().partition('"records": [\n')
+    lines = after.partition("\n]")[0].split(",\n")
+    assert [Evidence.model_validate_json(line) for line in lines] == list(run.records)
 
 
 def test_keys_are_sorted_at_every_level(run):
