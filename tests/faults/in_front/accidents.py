@@ -82,7 +82,7 @@ WHERE_IT_RUNS: dict[str, Callable[[], object]] = {
 }
 
 WHERE_IT_IS_WRITTEN: dict[str, Callable[[], object]] = {
-    "certificate-unwritable": lambda: _fill_the_disk(4096),
+    "certificate-unwritable": lambda: _fill_the_disk(1400),
     "ctrl-c": lambda: _die(signal.SIGINT),
     "ctrl-c-twice": lambda: _die(signal.SIGINT),
     "disk-full": lambda: _fill_the_disk(100),
