@@ -23,13 +23,13 @@ def write_bundle(
 ) -> None:
     """Write what is known of a failed check.
 
-    `evidence.json` is the record, with every attempt and its traceback or signal; `environment.json`
+    `record.json` is the check's record, with every attempt and its traceback or signal; `environment.json`
     the machine and versions; `engine.log` what the engine printed; `fingerprint.json` the artifact
     tensor by tensor; `reproduce.txt` the command that makes the failure happen again.
     """
     directory.mkdir(parents=True, exist_ok=True)
     command = laboratory.settings.command
-    _write(directory / "evidence.json", evidence.model_dump(mode="json"))
+    _write(directory / "record.json", evidence.model_dump(mode="json"))
     _write(
         directory / "environment.json", environment_of([evidence], command).model_dump(mode="json")
     )

@@ -216,13 +216,15 @@ def test_fail_fast_leaves_a_bundle_to_look_into(session):
     )
     session.run("--failure-policy", "fail-fast", "tiny.playbook.yaml")
     bundle = session.output / "diagnostics"
-    assert json.loads((bundle / "evidence.json").read_text())["check"] == "repeat[gguf-cpu]"
+    assert json.loads((bundle / "record.json").read_text())["check"] == "repeat[gguf-cpu]"
     assert json.loads((bundle / "fingerprint.json").read_text())["tensors"]
     assert json.loads((bundle / "environment.json").read_text())["python"]
     assert (bundle / "engine.log").stat().st_size
     command = (bundle / "reproduce.txt").read_text()
     assert command.startswith("pytest 'tiny.playbook.yaml::repeat[gguf-cpu]' ")
     assert "--failure-policy fail-fast" in command
+    found = list(session.path.rglob("evidence.json"))
+    assert found == [session.output / "evidence.json"], "a bundle is no run to validate or export"
 
 
 def test_what_could_not_be_run_is_said_once_in_the_summary(session):
