@@ -53,7 +53,7 @@ class Failure:
     """Why a call failed.
 
     Attributes:
-        fault, message, signal: as in EngineError.
+        fault, message, signal, stderr: as in EngineError.
         fatal: the driver is in an unknown state, so that its process must be ended.
     """
 
@@ -61,6 +61,7 @@ class Failure:
     message: str
     signal: str
     fatal: bool
+    stderr: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,16 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from pytest_aprqa.engine.calls import LOAD_REPORT, Calls
 from pytest_aprqa.engine.driver import DriverConfig, Reply
 from pytest_aprqa.engine.http import serve_generate
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.process import EngineProcess
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
-from pytest_aprqa.observation import Generation, LoadReport, TokenScores
-from pytest_aprqa.playbook.check import Message
+from pytest_aprqa.observation import Generation, LoadReport
 
 T = TypeVar("T")
 
-_LOAD_REPORT = TypeAdapter(LoadReport)
-_GENERATION = TypeAdapter(Generation)
-_GENERATIONS = TypeAdapter(list[Generation])
-_SCORES = TypeAdapter(list[TokenScores])
-_IDS = TypeAdapter(list[list[int]])
-_TEXT = TypeAdapter(str)
-_TEXTS = TypeAdapter(list[str])
 _ENDPOINT = TypeAdapter(Endpoint)
 _REPLY = TypeAdapter(Reply)
 
@@ -44,7 +37,7 @@ _CRASH_GRACE = 0.5
 """Seconds a dying server's process may take from the broken connection to its end."""
 
 
-class HostedEngine:
+class HostedEngine(Calls):
     """An Engine whose work is done in a child process.
 
     Nothing starts before the first use. A call past its limit kills the whole process group. A
@@ -74,12 +67,12 @@ class HostedEngine:
                 self._kill()
                 self._wait_for_restart()
                 self._process = EngineProcess(self._config, self._log)
-                self._report = self._ask(self._process, "load", _LOAD_REPORT, timeout)
+                self._report = self._ask(self._process, "load", LOAD_REPORT, timeout)
             return self._report
 
     def generate(self, requests: Sequence[Request], timeout: float) -> list[Generation]:
         with self._lock:
-            answers = self._call("generate", _GENERATIONS, timeout, requests=list(requests))
+            answers = super().generate(requests, timeout)
             if len(answers) != len(requests):
                 self._kill()
                 raise EngineError(
@@ -90,26 +83,7 @@ class HostedEngine:
     def stream(
         self, request: Request, timeout: float, cancel_after: int | None = None
     ) -> Generation:
-        answer = self._call(
-            "stream", _GENERATION, timeout, request=request, cancel_after=cancel_after
-        )
-        return self._of_sound_size(answer)
-
-    def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
-    ) -> list[TokenScores]:
-        ids = [list(sequence) for sequence in sequences]
-        return self._call("score", _SCORES, timeout, sequences=ids, top=top)
-
-    def tokenize(self, texts: Sequence[str], *, special: bool, timeout: float) -> list[list[int]]:
-        return self._call("tokenize", _IDS, timeout, texts=list(texts), special=special)
-
-    def detokenize(self, sequences: Sequence[Sequence[int]], timeout: float) -> list[str]:
-        ids = [list(sequence) for sequence in sequences]
-        return self._call("detokenize", _TEXTS, timeout, sequences=ids)
-
-    def render(self, messages: Sequence[Message], timeout: float) -> str:
-        return self._call("render", _TEXT, timeout, messages=list(messages))
+        return self._of_sound_size(super().stream(request, timeout, cancel_after))
 
     def serve(self, timeout: float) -> Endpoint:
         with self._lock:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.engine.driver import DriverConfig, DriverName
 from pytest_aprqa.engine.host import HostedEngine
+from pytest_aprqa.engine.lent import LentEngine
 from pytest_aprqa.engine.memory import machine_memory
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.words import Backend, Format
@@ -29,6 +30,7 @@ def open_engine(
     apr_binary: str | None = None,
     context_length: int = 4096,
     memory: int | None = None,
+    lend_at: str | None = None,
 ) -> Engine:
     """Return the engine for an artifact. Nothing starts before its first use.
 
@@ -41,6 +43,7 @@ def open_engine(
         context_length: bound on the context in tokens, prompt and answer together.
         memory: most bytes it may allocate; by default all that this machine has. On a GPU there is
             no default, for its driver maps device memory too.
+        lend_at: address at which other processes may ask the engine too, if nobody lends there.
     """
     driver = _DRIVERS[artifact.format]
     if artifact.format is Format.APR and apr_binary:
@@ -48,19 +51,18 @@ def open_engine(
     if memory is None:
         memory = machine_memory() if backend is Backend.CPU else 0
     name = f"{artifact.format}-{backend}-{artifact.digest[:8]}-{os.getpid()}.log"
-    return HostedEngine(
-        DriverConfig(
-            driver=driver,
-            format=artifact.format,
-            path=str(artifact.path),
-            backend=backend,
-            threads=threads or usable_cores(),
-            context_length=context_length,
-            log=str(log_dir / name),
-            binary=apr_binary or "",
-            memory=memory,
-        )
+    config = DriverConfig(
+        driver=driver,
+        format=artifact.format,
+        path=str(artifact.path),
+        backend=backend,
+        threads=threads or usable_cores(),
+        context_length=context_length,
+        log=str(log_dir / name),
+        binary=apr_binary or "",
+        memory=memory,
     )
+    return LentEngine(config, lend_at) if lend_at else HostedEngine(config)
 
 
 def usable_cores() -> int:

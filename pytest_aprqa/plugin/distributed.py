@@ -18,6 +18,7 @@ from pytest_aprqa.plugin.nodeid import (
     is_gpu,
     is_playbook_item,
     load_group,
+    runs_on_llama_cpp,
 )
 from pytest_aprqa.plugin.worker_input import DEVICE, RUN_ID
 
@@ -123,9 +124,10 @@ class LoadGroupScheduling:
     """An xdist scheduler that hands whole load groups to workers, and the closing items last.
 
     Checks of one artifact and backend share a loaded model, so they go to one worker, the
-    reference's first, then the largest groups; a worker for each GPU. With more workers than groups a large group is
-    split, since loading its model again costs less than waiting for it. Closing items look back
-    over the whole run: they go to the last worker that still works, when every other item is done.
+    reference's first, then the groups that take longest; a worker for each GPU. With more workers
+    than groups a large group is split, since loading its model again costs less than waiting for
+    it. Closing items look back over the whole run: they go to the last worker that still works,
+    when every other item is done.
 
     A worker starts an item only when it knows the next one or has been told to shut down. So a
     worker is kept at two pending items for as long as there are groups to hand out.
@@ -254,7 +256,7 @@ def grouped(collection: Sequence[str], workers: int) -> tuple[list[list[int]], l
     """Return the load groups of a collection in the order they are handed out, and what closes it.
 
     The reference's come first: a worker that has its answers compares what it is given next with
-    them. Then the largest come first.
+    them. Then come those that take longest, so that no worker is left with one at the end.
     """
     groups: dict[str, list[int]] = {}
     closing: list[int] = []
@@ -263,8 +265,13 @@ def grouped(collection: Sequence[str], workers: int) -> tuple[list[list[int]], l
             closing.append(index)
         else:
             groups.setdefault(load_group(nodeid), []).append(index)
-    parts = split(groups.values(), workers)
-    return sorted(parts, key=lambda part: not asks_reference_alone(collection[part[0]])), closing
+
+    def rank(part: Sequence[int]) -> tuple[bool, float]:
+        first = collection[part[0]]
+        effort = len(part) / (2 if runs_on_llama_cpp(first) else 1)
+        return not asks_reference_alone(first), -effort
+
+    return sorted(split(groups.values(), workers), key=rank), closing
 
 
 def split(groups: Iterable[Sequence[int]], workers: int) -> list[list[int]]:

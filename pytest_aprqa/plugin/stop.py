@@ -55,6 +55,10 @@ class StopSignal:
 
 def stop_signal(config: pytest.Config, playbook: Path) -> StopSignal:
     """Return the stop signal of a playbook in this session."""
-    name = sha256(str(playbook).encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir(), f"aprqa-{run_id(config)}-{name}.stop")
+    path = Path(tempfile.gettempdir(), f"aprqa-{name_in_session(config, playbook)}.stop")
     return StopSignal(path, plans_of(config).of(playbook).failure_policy)
+
+
+def name_in_session(config: pytest.Config, playbook: Path) -> str:
+    """Return a name for what the processes of this session share about a playbook."""
+    return f"{run_id(config)}-{sha256(str(playbook).encode()).hexdigest()[:16]}"

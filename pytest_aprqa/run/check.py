@@ -50,7 +50,8 @@ def run_check(check: Check, laboratory: Laboratory) -> Evidence:
     if check.kind is CheckKind.GATEWAY and (known := laboratory.gateway_evidence(check)):
         return known
     spared = laboratory.early_stop.spared(check)
-    evidence = spared or _run(check, laboratory)
+    with laboratory.testing(check.cell):
+        evidence = spared or _run(check, laboratory)
     laboratory.answers.forget(check)
     if spared is None:
         laboratory.early_stop.observe(check, evidence)

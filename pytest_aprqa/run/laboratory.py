@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.engine.devices import gpu_reason
+from pytest_aprqa.engine.lent import borrow
 from pytest_aprqa.engine.log_folder import LogFolder
 from pytest_aprqa.engine.open import open_engine
 from pytest_aprqa.engine.protocol import Engine
@@ -37,6 +39,9 @@ from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway, Outcome
 T = TypeVar("T")
 
 GIB = 1024**3
+REFERENCE_ENGINE = Cell(REFERENCE, Backend.CPU)
+"""Whose engine it is that all others are held against."""
+
 API_KEY_VARIABLE = "APRQA_API_KEY"
 LOAD_TIMEOUT_FACTOR = 5
 """Loading may take this many times as long as a check: it happens once per artifact."""
@@ -62,6 +67,7 @@ class Laboratory:
         *,
         journal: Path | None = None,
         kept: Kept | None = None,
+        lending: str | None = None,
     ) -> None:
         """Set up a laboratory; nothing is read or started yet.
 
@@ -72,6 +78,8 @@ class Laboratory:
             output: directory of the evidence.
             journal: of the run, when it is not the one of a whole run.
             kept: evidence of the part of the run that was made before.
+            lending: address at which the processes of a session lend each other the reference's
+                engine; None when there is but one.
         """
         self.plan = plan
         self.settings = settings
@@ -84,6 +92,9 @@ class Laboratory:
         self.early_stop = EarlyStop(plan.tier, enabled=settings.early_stop)
         self.early_stop.recall(plan.checks, self.kept.records)
         self._engines = WarmEngines(settings.workers)
+        self._lending = lending
+        self._borrowed: Engine | None = None
+        self._under_test: Cell | None = None
         self._ahead = Ahead(self.workshop, plan.artifacts)
         self._gateways = dict(self.kept.records)
         self.closing: dict[str, Evidence] = {}
@@ -110,11 +121,46 @@ class Laboratory:
         return known.digest if known else ""
 
     def engine(self, cell: Cell) -> Engine:
-        """Return the engine of a cell, started at its first use."""
+        """Return the engine of a cell, started at its first use.
+
+        A check of another cell may be given the reference's engine of another process, which is
+        good enough to compare with.
+        """
         key = cell.engine
         artifact = self.artifact(key)
         self._ahead.start()
+        if self._may_borrow(key) and (borrowed := self._borrow()):
+            return borrowed
+        return self._own_engine(artifact, key)
+
+    def _own_engine(self, artifact: Artifact, key: Cell) -> Engine:
         return self._engines.get(key, artifact.files, lambda: self._open(artifact, key))
+
+    @contextmanager
+    def testing(self, cell: Cell) -> Iterator[None]:
+        """Say which cell is tested; what is found out about others on the way does not change it."""
+        outermost = self._under_test is None
+        if outermost:
+            self._under_test = cell
+        try:
+            yield
+        finally:
+            if outermost:
+                self._under_test = None
+
+    def _may_borrow(self, key: Cell) -> bool:
+        tested = self._under_test
+        return key == REFERENCE_ENGINE and tested is not None and tested.engine != key
+
+    def _borrow(self) -> Engine | None:
+        """Return the reference's engine of another process; None when we have it, or nobody."""
+        if self._lending is None or REFERENCE_ENGINE in self._engines:
+            return None
+        if self._borrowed is None:
+            artifact = self.artifact(REFERENCE_ENGINE)
+            own = partial(self._own_engine, artifact, REFERENCE_ENGINE)
+            self._borrowed = borrow(self._lending, own)
+        return self._borrowed
 
     def _open(self, artifact: Artifact, cell: Cell) -> Engine:
         gibibytes = self.settings.engine_memory
@@ -125,6 +171,7 @@ class Laboratory:
             threads=self.settings.threads,
             apr_binary=self.settings.apr_binary,
             memory=None if gibibytes is None else int(gibibytes * GIB),
+            lend_at=self._lending if cell == REFERENCE_ENGINE else None,
         )
 
     def quiet(self) -> None:
@@ -188,7 +235,7 @@ class Laboratory:
         """Raise BlockedError unless the reference can be compared with."""
         if REFERENCE not in self.plan.formats:
             raise BlockedError("the plan has no SafeTensors reference to compare with")
-        self.require(gateways, Cell(REFERENCE, Backend.CPU))
+        self.require(gateways, REFERENCE_ENGINE)
 
     def gateway(self, gateway: Gateway, cell: Cell) -> Evidence | None:
         """Return the evidence of a gateway of a cell, found out now if need be.
@@ -249,6 +296,8 @@ class Laboratory:
     def close(self) -> None:
         """End every engine and remove what they left behind."""
         self._ahead.stop()
+        if self._borrowed is not None:
+            self._borrowed.close()
         self._engines.close()
         self._logs.close()
 

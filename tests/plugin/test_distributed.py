@@ -88,10 +88,18 @@ def test_groups_are_not_split_when_there_are_enough_of_them():
     assert split(groups, 2) == groups
 
 
-def test_the_reference_is_begun_first_then_what_has_the_most_checks():
-    names = ["G3", "I-4[apr]", "a[safetensors-cpu-run]", "a[gguf-cpu-run]", "b[gguf-cpu-run]"]
-    collection = [f"x.playbook.yaml::{name}" for name in names]
-    assert grouped(collection, 2) == ([[2], [3, 4], [1]], [0])
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        (["a[safetensors-cpu-run]", "a[gguf-cpu-run]", "b[gguf-cpu-run]"], [[0], [1, 2]]),
+        (["a[apr-cpu-run]", "b[apr-cpu-run]", "a[safetensors-cpu-run]"], [[2], [0, 1]]),
+        (["a[gguf-q8_0-cpu]", "a[gguf-cpu]", "b[gguf-cpu]", "I-4[apr]", "b[apr-cpu]"],
+         [[3, 4], [1, 2], [0]]),
+    ],
+)  # fmt: skip
+def test_the_reference_is_begun_first_then_what_takes_longest(names, groups):
+    collection = [f"x.playbook.yaml::{name}" for name in (*names, "G3")]
+    assert grouped(collection, 2) == (groups, [len(names)])
 
 
 @pytest.mark.parametrize(
