@@ -28,6 +28,7 @@ from pytest_aprqa.engine.transformers_load import (
     load_tokenizer,
     load_weights,
     model_class,
+    ready,
 )
 from pytest_aprqa.words import Format
 
@@ -62,7 +63,7 @@ def load_apr(path: Path, device: str) -> Loaded:
         )
         tokenizer = load_tokenizer(directory)
         model.generation_config = generation_config(directory)
-        return Loaded(model.to(device).eval(), tokenizer, time.monotonic() - started)
+        return Loaded(ready(model, device), tokenizer, time.monotonic() - started)
 
 
 def _write_files(contents: ModelContents, directory: Path) -> Any:

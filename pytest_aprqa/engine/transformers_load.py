@@ -67,7 +67,16 @@ def load_safetensors(directory: Path, device: str) -> Loaded:
     started = time.monotonic()
     model = load_weights(cls, directory, use_safetensors=True, local_files_only=True, dtype="auto")
     tokenizer = load_tokenizer(directory)
-    return Loaded(model.to(device).eval(), tokenizer, time.monotonic() - started)
+    return Loaded(ready(model, device), tokenizer, time.monotonic() - started)
+
+
+def ready(model: Any, device: str) -> Any:
+    """Return a loaded model made ready to answer on a device."""
+    from pytest_aprqa.engine.transformers_packed import pack_linears
+
+    model = model.to(device).eval()
+    pack_linears(model)
+    return model
 
 
 def load_config(directory: Path) -> Any:
