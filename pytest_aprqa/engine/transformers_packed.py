@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+_DTYPES = (torch.float32, torch.bfloat16)
 _ROWS = 16
 """Rows a layout is made for. It serves any number: a token of one prompt, or a batch's or a text's."""
 
@@ -34,8 +35,9 @@ class PackedLinear(nn.Module):  # type: ignore[misc]  # torch has no types here
 def pack_linears(model: Any) -> int:
     """Put packed layers in the place of a model's plain ones and return how many.
 
-    `F.linear` lays a weight out anew for every product, which costs more than the product when there are
-    few rows. Layers that oneDNN cannot take, or that there is no memory for, stay as they are.
+    `F.linear` lays a weight out anew for every product, or multiplies it as it lies, which costs
+    more than the product itself when there are few rows. Layers that oneDNN cannot take on this
+    processor, or that there is no memory for, stay as they are.
     """
     if not torch.backends.mkldnn.is_available():
         return 0
@@ -50,7 +52,7 @@ def pack_linears(model: Any) -> int:
 
 
 def _linears(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
-    """Yield the plain linear layers of float32 on a CPU, with the module each is part of and its name there."""
+    """Yield the plain linear layers on a CPU, with the module each is part of and its name there."""
     for parent in model.modules():
         for name, child in parent.named_children():
             if type(child) is nn.Linear and _is_taken(child.weight):
@@ -58,4 +60,4 @@ def _linears(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
 
 
 def _is_taken(weight: torch.Tensor) -> bool:
-    return weight.device.type == "cpu" and weight.dtype is torch.float32 and weight.numel() > 0
+    return weight.device.type == "cpu" and weight.dtype in _DTYPES and weight.numel() > 0

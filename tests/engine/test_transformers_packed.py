@@ -39,7 +39,16 @@ def test_a_tied_head_leaves_the_embedding_as_it_is() -> None:
         torch.testing.assert_close(model["head"](before[:4]), before[:4] @ before.T)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_bfloat16_gives_the_same_numbers_packed_or_not() -> None:
+    model = network().to(torch.bfloat16)
+    rows = torch.randn(4, 33).to(torch.bfloat16)
+    with torch.inference_mode():
+        plain = model(rows)
+        pack_linears(model)
+        torch.testing.assert_close(model(rows), plain)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_other_dtypes_are_left_to_torch(dtype: torch.dtype) -> None:
     model = network().to(dtype)
     assert pack_linears(model) == 0
