@@ -22,12 +22,18 @@ class PackedLinear(nn.Module):  # type: ignore[misc]  # torch has no types here
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self._bias = linear.bias
+        self.bias = linear.bias
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _ROWS)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The weight as it was, for the few models that look at one; made anew each time."""
+        plain: torch.Tensor = self._packed.to_dense()
+        return plain
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            rows, self._packed, self._bias, "none", [], ""
+            rows, self._packed, self.bias, "none", [], ""
         )
         return product
 

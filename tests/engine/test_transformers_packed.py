@@ -39,6 +39,14 @@ def test_a_tied_head_leaves_the_embedding_as_it_is() -> None:
         torch.testing.assert_close(model["head"](before[:4]), before[:4] @ before.T)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_packed_layer_still_tells_its_weight(dtype: torch.dtype) -> None:
+    linear = nn.Linear(65, 33).to(dtype)
+    packed = PackedLinear(linear)
+    assert torch.equal(packed.weight, linear.weight)
+    assert packed.bias is linear.bias
+
+
 def test_bfloat16_gives_the_same_numbers_packed_or_not() -> None:
     model = network().to(torch.bfloat16)
     rows = torch.randn(4, 33).to(torch.bfloat16)
