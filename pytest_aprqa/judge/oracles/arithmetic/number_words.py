@@ -19,7 +19,9 @@ _SCALES = {
     "billion": 10**9,
     "trillion": 10**12,
 }
-_POINT, _AND, _HYPHEN = "point", "and", "-"
+_PART_WORDS = "half third quarter fifth sixth seventh eighth ninth tenth"
+_PARTS = {word: size for size, word in enumerate(_PART_WORDS.split(), start=2)} | {"halve": 2}
+_POINT, _AND, _HYPHEN, _ARTICLES = "point", "and", "-", ("a", "an")
 
 
 def read_number(words: Sequence[str]) -> tuple[Fraction, int] | None:
@@ -32,14 +34,30 @@ def read_number(words: Sequence[str]) -> tuple[Fraction, int] | None:
         The value and how many words it took ((42, 3) there), or None when the list does not begin
         with a number.
     """
+    if words[0:1] and words[0] in _ARTICLES and words[1:2] and words[1] in _SCALES:
+        words = ["one", *words[1:]]
     whole, taken = _whole(words)
     if taken == 0:
         return None
+    if part := _part(words):
+        return part
+    if words[taken : taken + 1] == [_AND] and (part := _part(words[taken + 1 :])):
+        return whole + part[0], taken + 1 + part[1]
     decimals = _decimals(words[taken:])
     if not decimals:
         return Fraction(whole), taken
     value = Fraction(whole) + Fraction(int(decimals), 10 ** len(decimals))
     return value, taken + 1 + len(decimals)
+
+
+def _part(words: Sequence[str]) -> tuple[Fraction, int] | None:
+    """Read "a half", "two thirds", "three-quarters"."""
+    if not words:
+        return None
+    count = 1 if words[0] in _ARTICLES else _UNITS.get(words[0], 0)
+    name = 2 if words[1:2] == [_HYPHEN] else 1
+    size = _PARTS.get(words[name].removesuffix("s")) if name < len(words) else None
+    return (Fraction(count, size), name + 1) if count and size else None
 
 
 def _whole(words: Sequence[str]) -> tuple[int, int]:
