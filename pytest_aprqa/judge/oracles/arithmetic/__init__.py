@@ -19,7 +19,8 @@ from pytest_aprqa.judge.oracles.oracle import (
     wrong,
 )
 
-MOST_CHARACTERS = 10_000  # of a prompt or an answer that are read
+MOST_ASKED = 2_000  # characters of a prompt that are read
+MOST_ANSWERED = 10_000  # characters of an answer that are read: its end is what counts
 ROUNDED_DECIMALS = 2  # "3.33" answers 10/3; "3" and "3.3" do not
 
 
@@ -38,13 +39,13 @@ class Arithmetic(Oracle):
 
     def judge(self, case: Case) -> OracleAnswer:
         """Compute the sum and compare the stated value."""
-        question = read_question(case.scenario.prompt[:MOST_CHARACTERS])
+        question = read_question(case.scenario.prompt[:MOST_ASKED])
         if question is None:
             return not_applicable("the prompt asks for no single sum")
         if question.value is None:
             return not_applicable("the sum in the prompt has no value")
         expected = _written(question.value)
-        stated = find_stated(tokenize(case.answer[:MOST_CHARACTERS]), question)
+        stated = find_stated(tokenize(case.answer[:MOST_ANSWERED]), question)
         if stated is None:
             return wrong(f"no value is stated as the answer; {expected} is right", expected)
         if stated.value is None:
