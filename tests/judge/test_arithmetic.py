@@ -212,6 +212,8 @@ def test_a_prompt_that_asks_for_no_sum_is_not_applicable_whatever_the_answer(pro
         ("What is 7/2?", "3½", RIGHT),
         ("What is 7/2?", "2 1/2", WRONG),
         ("What is 50+50?", "a hundred", RIGHT),
+        ("What is 2000000 + 500000?", "2.5 million", RIGHT),
+        ("What is 2 million + 500 thousand?", "2,500,000", RIGHT),
         ("What is 10^6 * 10^6?", "10^12", RIGHT),
         ("What is 10^6 * 10^6?", "1e12", RIGHT),
         ("What is 10^6 * 10^6?", r"The answer is $1 \times 10^{12}$.", RIGHT),

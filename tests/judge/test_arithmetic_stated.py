@@ -46,6 +46,10 @@ def ruling(prompt: str, answer: str) -> Ruling:
         "So we get 391.\nWhat is 3+3? So we get 6.",
         "That comes to 391.",
         "17*23 -> 391",
+        "17 * 23 == 391",
+        "Calculating 17 * 23... 391",
+        "17 by 20 is 340, and 51 more. So we have 391.",
+        "Using long multiplication:\n\n  17\n× 23\n----\n  51\n+340\n----\n 391",
     ],
 )
 def test_a_step_of_the_working_is_not_the_answer(answer: str) -> None:
@@ -86,6 +90,20 @@ def test_the_last_conclusion_and_a_correction_count(prompt: str, answer: str) ->
         "Chapter 4",
         "version 4",
         "Step 4",
+        "Output: 4 lines",
+        "The value is 4 bytes",
+        "I get 4 emails",
+        "This gives us 4 options",
+        "that is 4 times more",
+        "It is 4 years old.",
+        "Could it be 4?",
+        "4;5;6",
+        "4|5|6",
+        "4 out of 5 stars",
+        "2+2 = 4 million",
+        "The answer is 4 hundred",
+        "The answer is 5, not 4",
+        "8/2 = 4. 2+2 = 5",
         "I have 4 cats.",
         "4 cats sat here",
         "I was born on 4 July",
@@ -114,7 +132,7 @@ def test_a_number_that_is_not_stated_as_the_answer_is_none(answer: str) -> None:
     "answer",
     ["4", "4.", "**4**", "Answer: 4", "It is 4.", "four", "Sure! 4", "A: 4", "4 (four)",
      '{"answer": 4}', "<answer>4</answer>", "4 is the answer.", "The answer is:\n\n- 4", "#### 4",
-     "4 because two and two make four"],
+     "4 because two and two make four", "Assistant: 4", "I'd say 4."],
 )  # fmt: skip
 def test_a_bare_or_named_value_is_an_answer(answer: str) -> None:
     assert ruling("What is 2+2?", answer) is Ruling.RIGHT

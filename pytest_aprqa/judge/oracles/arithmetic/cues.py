@@ -11,10 +11,11 @@ BOX = "▢"  # what stands in the tokens for LaTeX's box around an answer
 ITEM = "•"  # what stands there for the marker of a list item
 
 LEADS_TO_VALUE = _words("""
-is are be makes make gives yields totals returns becomes = ≈ : ? →
+is are be makes make gives yields totals returns becomes = == ≈ ≃ ≅ : ? ... →
 """)
-CHAINS = _words("= ≈")
-IS = _words("is are be was = :")
+CHAINS = _words("= == ≈ ≃ ≅")
+PAUSES = _words(": ? ...")
+IS = _words("is are be was = == : →")
 
 ANSWER_NOUNS = _words("answer ans result solution")
 SUM_NOUNS = _words("sum total product difference quotient remainder value output")
@@ -26,20 +27,22 @@ really definitely clearly indeed probably actually not never
 """)
 GETS = _words("""
 get gets got getting give gives giving obtain obtains makes making leaves leaving yields yielding
-comes totals
+comes totals so therefore thus hence
 """)
-THEREFORE = _words("so therefore thus hence")
 
 FILLERS = _words("""
 exactly just simply therefore thus actually approximately about roughly around indeed then also of
-the a an number value answer result total to us you we me up out in but final : " ' “ #
+the a an number value answer result total to us you we me have up out in but final : " ' “ #
 """) | {BOX, ITEM}
 POLITE = _words("""
 sure certainly ok okay yes hello hi hey well course of great good easy i we think believe say guess
-would it's the answer a ans final simply just exactly about approximately here you go your is
+would it's the answer a ans final simply just exactly about approximately here you go your is i'd i'll um uh
+probably likely maybe perhaps simple assistant bot ai
 """)
-GOES_ON = _words("more less from and for of")  # "get 2 more"
-AFTER_VALUE = _words("because since as so when where which that if i and or in obviously")
+AFTER_VALUE = _words("""
+because since as so when where which that if i you we and or but in by not rather instead then now
+left remaining altogether total again too obviously
+""")
 NAMES_ANSWER = ANSWER_NOUNS | SUM_NOUNS | _words("correct right")
 UNITS = _words("""
 % ° ms s sec secs second seconds millisecond milliseconds minute minutes min hour hours day days

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from fractions import Fraction
 
 from pytest_aprqa.judge.oracles.arithmetic.cues import BOX, ITEM
-from pytest_aprqa.judge.oracles.arithmetic.number_words import read_number
+from pytest_aprqa.judge.oracles.arithmetic.number_words import SCALES, read_number
 
 
 class Kind(Enum):
@@ -71,7 +71,7 @@ _SPELLINGS: tuple[tuple[str, str], ...] = (
     (r"³", "^3"),
     (r"[×✕✖·⋅∙]", "*"),
     (r"÷", "/"),
-    (r"[-=]>", "→"),
+    (r"[-=]>|[⇒⟹]", "→"),
     (r"(?<=\d)\)[ ]?\((?=\d)", ") * ("),
     (r"−|(?<=\s)[–—](?=\s*\d)", "-"),
     (r"[‘’]", "'"),
@@ -149,19 +149,21 @@ def _decimals(digits: str) -> int:
 
 
 def _join_number_words(tokens: list[Token]) -> list[Token]:
-    """Make one number of "forty-two"."""
+    """Make one number of "forty-two", and of "2.5 million"."""
     joined: list[Token] = []
     position = 0
     while position < len(tokens):
-        token = tokens[position]
-        words = [t.text for t in tokens[position : position + 24]]
-        found = read_number(words) if token.kind is Kind.WORD else None
-        if found is None:
-            joined.append(token)
-            position += 1
-            continue
-        value, taken = found
-        text = " ".join(words[:taken])
-        joined.append(Token(Kind.NUMBER, text, value))
+        words = [token.text for token in tokens[position : position + 24]]
+        value, taken = _number(tokens[position], words)
+        if value is None:
+            joined.append(tokens[position])
+        else:
+            joined.append(Token(Kind.NUMBER, " ".join(words[:taken]), value))
         position += taken
     return joined
+
+
+def _number(token: Token, words: list[str]) -> tuple[Fraction | None, int]:
+    if token.value is not None and words[1:2] and words[1] in SCALES:
+        return token.value * SCALES[words[1]], 2
+    return (token.kind is Kind.WORD and read_number(words)) or (None, 1)

@@ -12,7 +12,7 @@ eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
 _TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _UNITS = {word: value for value, word in enumerate(_UNIT_WORDS.split())}
 _TENS = {word: 10 * value for value, word in enumerate(_TEN_WORDS.split(), start=2)}
-_SCALES = {
+SCALES = {
     "hundred": 100,
     "thousand": 10**3,
     "million": 10**6,
@@ -34,7 +34,7 @@ def read_number(words: Sequence[str]) -> tuple[Fraction, int] | None:
         The value and how many words it took ((42, 3) there), or None when the list does not begin
         with a number.
     """
-    if words[0:1] and words[0] in _ARTICLES and words[1:2] and words[1] in _SCALES:
+    if words[0:1] and words[0] in _ARTICLES and words[1:2] and words[1] in SCALES:
         words = ["one", *words[1:]]
     whole, taken = _whole(words)
     if taken == 0:
@@ -62,13 +62,11 @@ def _part(words: Sequence[str]) -> tuple[Fraction, int] | None:
 
 def _whole(words: Sequence[str]) -> tuple[int, int]:
     total = group = taken = 0
-    room = (
-        _SCALES["trillion"] * 1000
-    )  # what may still follow must be smaller than what stood before
+    room = SCALES["trillion"] * 1000  # what may still follow must be smaller than what stood before
     for position, word in enumerate(words):
-        if word in _SCALES and taken:
-            scale = _SCALES[word]
-            if scale == _SCALES["hundred"]:
+        if word in SCALES and taken:
+            scale = SCALES[word]
+            if scale == SCALES["hundred"]:
                 group *= scale
             else:
                 total, group = total + group * scale, 0
@@ -90,7 +88,7 @@ def _continues(joint: str, words: Sequence[str], position: int, room: int) -> bo
         return False
     after = words[position + 1]
     value = _UNITS.get(after, _TENS.get(after))
-    least = _SCALES["hundred"] if joint == _AND else 10
+    least = SCALES["hundred"] if joint == _AND else 10
     return value is not None and value < room and (room >= least)
 
 

@@ -66,7 +66,7 @@ class Reader:
         while (sign := self.text(position)) in cues.LEADS_TO_VALUE:
             chained = sign in cues.CHAINS
             found, end = self.value_after(position + 1, any_sum=chained)
-            if found is None or (sign in (":", "?") and not self.ends(end)):
+            if found is None or (sign in cues.PAUSES and not self.ends(end)):
                 return stated, max(end, position + 1)
             stated, position = found, self._continued(end)
             if self.text(position) not in cues.CHAINS:
@@ -97,7 +97,7 @@ class Reader:
             if not self.is_value(expression, after):
                 sign = self._continued(after)
                 of_interest = any_sum or expression.value == self.question.value
-                if not of_interest or self.text(sign) not in cues.LEADS_TO_VALUE - {":", "?"}:
+                if not of_interest or self.text(sign) not in cues.LEADS_TO_VALUE - cues.PAUSES:
                     return None, after
                 any_sum = self.text(sign) in cues.CHAINS
                 position, limit = sign + 1, sign + FARTHEST
@@ -134,10 +134,12 @@ class Reader:
     def ends(self, after: int) -> bool:
         """Whether a value ends there, and does not count what follows: "4 cats", "4%", "4 5 6"."""
         kind, text = self.kind(after), self.text(after)
-        if text in cues.UNITS or text in ("/", "_", "="):
+        if text in cues.UNITS or text in {"/", "_"} | cues.CHAINS:
             return False
-        if kind is Kind.COMMA:
+        if text in (",", ";", "|"):
             return self.kind(after + 1) is not Kind.NUMBER
+        if text == "*":
+            return self.kind(after + 1) is not Kind.WORD  # "4 times more"
         if text in ("is", "was", "are"):
             following = {self.text(after + 1), self.text(after + 2)}
             return bool(following & cues.NAMES_ANSWER)

@@ -13,6 +13,8 @@ from pytest_aprqa.judge.oracles.arithmetic.expression import Expression
 from pytest_aprqa.judge.oracles.arithmetic.lexer import Kind, Token
 from pytest_aprqa.judge.oracles.arithmetic.reader import FARTHEST, Reader, Stated
 
+_Found = tuple[Stated | None, int]
+
 
 class _Rank(IntEnum):
     """How much a statement says about the question, the most first."""
@@ -76,60 +78,54 @@ def _of_sums(reader: Reader) -> Iterator[_Statement]:
 
 
 def _announced(reader: Reader) -> Iterator[_Statement]:
+    """Yield values that a word announces; "it is 4 cats" counts, "the answer is 4 cats" answers."""
     for position, token in enumerate(reader.tokens):
-        rank = _Rank.STEP
-        if token.text == cues.BOX:
-            rank, stated = _Rank.BOXED, reader.value_after(position + 1)[0]
-        elif token.text in cues.ANSWER_NOUNS:
-            rank, stated = _Rank.CONCLUSION, _after_noun(reader, position)
-        elif token.text in cues.SUM_NOUNS:
-            follows = reader.text(position + 1) in cues.AFTER_SUM_NOUN
-            stated = _after_noun(reader, position) if follows else None
-        elif token.text in cues.PRONOUNS:
-            rank = _Rank.OPENING if position == 0 else _Rank.STEP
-            stated = _after_pronoun(reader, position)
-        else:
-            stated = _after_verb(reader, position)
-        if stated:
+        rank, (stated, after) = _read_cue(reader, position, token.text)
+        loose = rank > _Rank.CONCLUSION
+        if stated and not (loose and (reader.text(after) == "?" or not reader.ends(after))):
             yield _Statement(rank, position, stated)
 
 
-def _after_noun(reader: Reader, cue: int) -> Stated | None:
+def _read_cue(reader: Reader, cue: int, text: str) -> tuple[_Rank, _Found]:
+    if text == cues.BOX:
+        return _Rank.BOXED, reader.value_after(cue + 1)
+    if text in cues.ANSWER_NOUNS:
+        return _Rank.CONCLUSION, _after_noun(reader, cue)
+    if text in cues.SUM_NOUNS and reader.text(cue + 1) in cues.AFTER_SUM_NOUN:
+        return _Rank.STEP, _after_noun(reader, cue)
+    if text in cues.PRONOUNS:
+        return _Rank.STEP if cue else _Rank.OPENING, _after_pronoun(reader, cue)
+    if text in cues.GETS:
+        return _Rank.STEP, reader.value_after(cue + 1)
+    return _Rank.STEP, (None, cue)
+
+
+def _after_noun(reader: Reader, cue: int) -> _Found:
     """Read "the answer to 2 + 2 is 4" from its cue word; not what another sum is said to make."""
-    if (reader.text(cue - 2), reader.text(cue - 1)) == ("as", "a"):
-        return None
     position = cue + 1
+    if (reader.text(cue - 2), reader.text(cue - 1)) == ("as", "a"):
+        return None, position
     while position < min(cue + FARTHEST, len(reader.tokens)):
         if reader.kind(position) is Kind.END:
-            return None
+            break
         if reader.text(position) in cues.IS:
-            return reader.value_after(position + 1)[0]
+            return reader.value_after(position + 1)
         found = reader.read(position)
         if found and found[0].operators and found[0].value != reader.question.value:
-            return None
+            break
         position = found[1] if found else position + 1
-    return None
+    return None, position
 
 
-def _after_pronoun(reader: Reader, cue: int) -> Stated | None:
+def _after_pronoun(reader: Reader, cue: int) -> _Found:
     """Read "it would be 4"; a colon after "this" begins the working."""
     position, denied = cue + 1, False
     while reader.text(position) in cues.BESIDE_PRONOUN:
         denied = denied or reader.text(position) in cues.DENIALS
         position += 1
     if reader.text(position) not in cues.IS - {":"}:
-        return None
-    return reader.value_after(position + 1, denied=denied)[0]
-
-
-def _after_verb(reader: Reader, cue: int) -> Stated | None:
-    """Read "we get 4", "so 4."."""
-    if reader.text(cue) not in cues.GETS | cues.THEREFORE:
-        return None
-    stated, after = reader.value_after(cue + 1)
-    if reader.text(cue) in cues.THEREFORE and not reader.ends(after):
-        return None
-    return None if reader.text(after) in cues.GOES_ON else stated
+        return None, position
+    return reader.value_after(position + 1, denied=denied)
 
 
 def _bare(reader: Reader) -> Iterator[_Statement]:
