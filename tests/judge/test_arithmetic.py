@@ -25,6 +25,7 @@ def ask(prompt: str, answer: str, **config: float) -> OracleAnswer:
         "What is 2+2?",
         "2+2=",
         "2 + 2 =",
+        "2 + 2 =>",
         "2+2",
         "What's 2 plus 2?",
         "what is two plus two",

@@ -47,6 +47,7 @@ def ruling(prompt: str, answer: str) -> Ruling:
         "That comes to 391.",
         "17*23 -> 391",
         "17 * 23 == 391",
+        "Let x = 17*23. Then x = 391.",
         "Calculating 17 * 23... 391",
         "17 by 20 is 340, and 51 more. So we have 391.",
         "Using long multiplication:\n\n  17\n× 23\n----\n  51\n+340\n----\n 391",

@@ -95,7 +95,8 @@ def _read_cue(reader: Reader, cue: int, text: str) -> tuple[_Rank, _Found]:
         return _Rank.STEP, _after_noun(reader, cue)
     if text in cues.PRONOUNS:
         return _Rank.STEP if cue else _Rank.OPENING, _after_pronoun(reader, cue)
-    if text in cues.GETS:
+    names_variable = reader.kind(cue) is Kind.EQUALS and len(reader.text(cue - 1)) == 1
+    if text in cues.GETS or (names_variable and reader.kind(cue - 1) is Kind.WORD):
         return _Rank.STEP, reader.value_after(cue + 1)
     return _Rank.STEP, (None, cue)
 
