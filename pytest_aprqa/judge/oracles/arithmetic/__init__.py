@@ -8,7 +8,8 @@ from pydantic import Field
 
 from pytest_aprqa.judge.oracles.arithmetic.lexer import tokenize
 from pytest_aprqa.judge.oracles.arithmetic.question import read_question
-from pytest_aprqa.judge.oracles.arithmetic.stated import Stated, find_stated
+from pytest_aprqa.judge.oracles.arithmetic.reader import Stated
+from pytest_aprqa.judge.oracles.arithmetic.stated import find_stated
 from pytest_aprqa.judge.oracles.oracle import (
     Case,
     Oracle,
@@ -18,7 +19,8 @@ from pytest_aprqa.judge.oracles.oracle import (
     wrong,
 )
 
-MOST_CHARACTERS = 2_000  # of a prompt or an answer that are read
+MOST_ASKED = 2_000  # characters of a prompt that are read
+MOST_ANSWERED = 10_000  # characters of an answer that are read: its end is what counts
 ROUNDED_DECIMALS = 2  # "3.33" answers 10/3; "3" and "3.3" do not
 
 
@@ -26,8 +28,9 @@ class Arithmetic(Oracle):
     """The answer states the value of the sum that the prompt asks for.
 
     Sums are computed exactly. What counts is the value the answer states as its answer: "12" does
-    not hold a 2, and "2+2=5, 4 is wrong" states 5. A value that is no finite decimal may be rounded
-    or cut off at two decimals or more.
+    not hold a 2, "2+2=5, 4 is wrong" states 5, "It took 4 ms" states nothing, and a step of the
+    working is not its end. A value that is no finite decimal may be rounded or cut off at two
+    decimals or more.
     """
 
     tolerance: float = Field(
@@ -36,13 +39,13 @@ class Arithmetic(Oracle):
 
     def judge(self, case: Case) -> OracleAnswer:
         """Compute the sum and compare the stated value."""
-        question = read_question(case.scenario.prompt[:MOST_CHARACTERS])
+        question = read_question(case.scenario.prompt[:MOST_ASKED])
         if question is None:
             return not_applicable("the prompt asks for no single sum")
         if question.value is None:
             return not_applicable("the sum in the prompt has no value")
         expected = _written(question.value)
-        stated = find_stated(tokenize(case.answer[:MOST_CHARACTERS]), question)
+        stated = find_stated(tokenize(case.answer[:MOST_ANSWERED]), question)
         if stated is None:
             return wrong(f"no value is stated as the answer; {expected} is right", expected)
         if stated.value is None:
@@ -55,9 +58,11 @@ class Arithmetic(Oracle):
         difference = abs(value - exact)
         if difference <= Fraction(self.tolerance):
             return True
-        if _is_finite_decimal(exact) or (stated.decimals or 0) < ROUNDED_DECIMALS:
+        decimals = stated.decimals or 0
+        if _is_finite_decimal(exact) or decimals < ROUNDED_DECIMALS or value == 0:
             return False
-        return difference < Fraction(1, 10 ** (stated.decimals or 0))
+        cut = Fraction(int(exact * 10**decimals), 10**decimals)
+        return value in (round(exact, decimals), cut)
 
 
 def _is_finite_decimal(value: Fraction) -> bool:

@@ -12,14 +12,16 @@ eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
 _TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _UNITS = {word: value for value, word in enumerate(_UNIT_WORDS.split())}
 _TENS = {word: 10 * value for value, word in enumerate(_TEN_WORDS.split(), start=2)}
-_SCALES = {
+SCALES = {
     "hundred": 100,
     "thousand": 10**3,
     "million": 10**6,
     "billion": 10**9,
     "trillion": 10**12,
 }
-_POINT, _AND, _HYPHEN = "point", "and", "-"
+_PART_WORDS = "half third quarter fifth sixth seventh eighth ninth tenth"
+_PARTS = {word: size for size, word in enumerate(_PART_WORDS.split(), start=2)} | {"halve": 2}
+_POINT, _AND, _HYPHEN, _ARTICLES = "point", "and", "-", ("a", "an")
 
 
 def read_number(words: Sequence[str]) -> tuple[Fraction, int] | None:
@@ -32,9 +34,15 @@ def read_number(words: Sequence[str]) -> tuple[Fraction, int] | None:
         The value and how many words it took ((42, 3) there), or None when the list does not begin
         with a number.
     """
+    if words[0:1] and words[0] in _ARTICLES and words[1:2] and words[1] in SCALES:
+        words = ["one", *words[1:]]
     whole, taken = _whole(words)
     if taken == 0:
         return None
+    if part := _part(words):
+        return part
+    if words[taken : taken + 1] == [_AND] and (part := _part(words[taken + 1 :])):
+        return whole + part[0], taken + 1 + part[1]
     decimals = _decimals(words[taken:])
     if not decimals:
         return Fraction(whole), taken
@@ -42,15 +50,23 @@ def read_number(words: Sequence[str]) -> tuple[Fraction, int] | None:
     return value, taken + 1 + len(decimals)
 
 
+def _part(words: Sequence[str]) -> tuple[Fraction, int] | None:
+    """Read "a half", "two thirds", "three-quarters"."""
+    if not words:
+        return None
+    count = 1 if words[0] in _ARTICLES else _UNITS.get(words[0], 0)
+    name = 2 if words[1:2] == [_HYPHEN] else 1
+    size = _PARTS.get(words[name].removesuffix("s")) if name < len(words) else None
+    return (Fraction(count, size), name + 1) if count and size else None
+
+
 def _whole(words: Sequence[str]) -> tuple[int, int]:
     total = group = taken = 0
-    room = (
-        _SCALES["trillion"] * 1000
-    )  # what may still follow must be smaller than what stood before
+    room = SCALES["trillion"] * 1000  # what may still follow must be smaller than what stood before
     for position, word in enumerate(words):
-        if word in _SCALES and taken:
-            scale = _SCALES[word]
-            if scale == _SCALES["hundred"]:
+        if word in SCALES and taken:
+            scale = SCALES[word]
+            if scale == SCALES["hundred"]:
                 group *= scale
             else:
                 total, group = total + group * scale, 0
@@ -72,7 +88,7 @@ def _continues(joint: str, words: Sequence[str], position: int, room: int) -> bo
         return False
     after = words[position + 1]
     value = _UNITS.get(after, _TENS.get(after))
-    least = _SCALES["hundred"] if joint == _AND else 10
+    least = SCALES["hundred"] if joint == _AND else 10
     return value is not None and value < room and (room >= least)
 
 

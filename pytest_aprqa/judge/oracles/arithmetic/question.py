@@ -74,4 +74,4 @@ def _asks_after(tokens: list[Token], after: int) -> bool:
     token = tokens[after]
     if token.kind is Kind.EQUALS or token.text == "is":
         return after + 1 == len(tokens) or tokens[after + 1].kind is not Kind.NUMBER
-    return token.kind in (Kind.END, Kind.COMMA) or token.text in (":", '"', "'", "”", "and")
+    return token.kind in (Kind.END, Kind.COMMA) or token.text in (":", "→", '"', "'", "”", "and")

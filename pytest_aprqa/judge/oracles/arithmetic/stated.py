@@ -2,222 +2,253 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum, auto
 from fractions import Fraction
-from functools import cache, partial
 
-from pytest_aprqa.judge.oracles.arithmetic.expression import Expression, read_expression
+from pytest_aprqa.judge.oracles.arithmetic import cues
+from pytest_aprqa.judge.oracles.arithmetic.expression import Expression
 from pytest_aprqa.judge.oracles.arithmetic.lexer import Kind, Token
+from pytest_aprqa.judge.oracles.arithmetic.reader import FARTHEST, Reader, Stated
 
-_VERBS = "is are be makes make gives yields totals returns becomes"
-_SIGNS = "= ≈ : ? -> → =>"
-_CUE_WORDS = """
-answer result sum total product difference quotient value solution output
-it that this which so therefore thus
-"""
-_CUE_VERBS = "get gets got gives obtain makes"
-_FILLER_WORDS = """
-exactly just simply therefore actually approximately about roughly around indeed then also of
-the a number value answer result to up in but : " ' “ #
-"""
-_LEADS_TO_VALUE = frozenset([*_VERBS.split(), *_SIGNS.split()])
-_GETS = frozenset(_CUE_VERBS.split())
-_CUES = frozenset(_CUE_WORDS.split()) | _GETS
-_FILLERS = frozenset(_FILLER_WORDS.split())
-_GOES_ON = frozenset({"more", "less", "from", "and", "for", "of"})  # "get 2 more"
-_DENIALS = frozenset({"not", "never"})
-_WRONG = frozenset({"wrong", "incorrect", "false", "not"})
+_Found = tuple[Stated | None, int]
+
+
+class _Rank(IntEnum):
+    """How much a statement says about the question, the most first."""
+
+    OWN_SUM = auto()  # "2 + 2 = 4"
+    BOXED = auto()  # "\boxed{4}"
+    CONCLUSION = auto()  # "the answer is 4"
+    OPENING = auto()  # "4", "It is 4" at the beginning
+    STEP = auto()  # "so we get 4": the last step of working is its end
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
-    """A value an answer states.
-
-    Attributes:
-        value: the value; None when the answer states two at once ("4 or 5").
-        text: as written.
-        decimals: digits after its point; None when it is not in digits.
-    """
-
-    value: Fraction | None
-    text: str
-    decimals: int | None = None
+class _Statement:
+    rank: _Rank
+    position: int
+    stated: Stated
 
 
 def find_stated(tokens: Sequence[Token], question: Expression) -> Stated | None:
-    """Return the first value the answer states for the question.
+    """Return the value the answer states for the question; None when it states none.
 
-    Looked for in this order of the text, whichever comes first: the question's own sum with what
-    it makes ("2 + 2 = 4", "2+2 is 4"), a value at the very beginning ("4"), and a phrase that
-    announces a value ("the answer is 4", "so we get 4"). When none of them occurs: another
-    sum of the same value with what it makes (a last step of working), then the only number there
-    is. Values the answer denies ("not 5", "5 is wrong") do not count.
+    In this order: what the question's own sum is said to make ("2 + 2 = 4"), a boxed value, a
+    value named the answer or result, a value the answer opens with, and the last step of its
+    working. Of several of one kind the last counts. What stands before a correction ("wait,",
+    "no,") and what follows a new question do not count, nor do values the answer denies ("not 5",
+    "5 is wrong"). Other sums are steps of the working: what they make is no answer, except at the
+    end of it. A number that nothing names the answer is none: "It took 4 ms".
     """
-    answer = _Answer(tokens, question)
-    return next(answer.statements(), None) or answer.last_step() or answer.only_number()
+    reader = Reader(tokens, question)
+    statements = sorted(_statements(reader), key=lambda one: one.position)
+    statements = _uncorrected(reader, _before_next_question(reader, statements))
+    if not statements:
+        return _told(reader)
+    best = min(one.rank for one in statements)
+    *earlier, last = (one.stated for one in statements if one.rank is best)
+    cut_off = bool(earlier) and reader.text(len(tokens) - 1) == last.text
+    return earlier[-1] if cut_off and earlier[-1].text.startswith(last.text) else last
 
 
-class _Answer:
-    def __init__(self, tokens: Sequence[Token], question: Expression) -> None:
-        self.tokens = tokens
-        self.question = question
-        self._read = cache(partial(read_expression, tokens))
+def _statements(reader: Reader) -> Iterator[_Statement]:
+    yield from _of_sums(reader)
+    yield from _announced(reader)
+    yield from _bare(reader)
 
-    def statements(self) -> Iterator[Stated]:
-        """Yield stated values in the order of the text."""
-        if first := self._at_the_beginning():
-            yield first
-        position = 0
-        while position < len(self.tokens):
-            found = self._read(position)
-            if found and found[0].operators:
-                expression, after = found
-                stated, position = self._what_it_makes(after)
-                if stated and expression.same_sum_as(self.question):
-                    yield stated
-                continue
-            if found:
-                position = found[1]
-                continue
-            if self._text(position) in _CUES and (stated := self._announced(position)):
-                yield stated
-            position += 1
 
-    def last_step(self) -> Stated | None:
-        """Return what a sum of the question's value is said to make."""
-        stated: Stated | None = None
-        for position, after in self._numbers_and_sums():
-            expression = self._expression(position)
-            makes, _ = self._what_it_makes(after)
-            if makes and expression.operators and expression.value == self.question.value:
-                stated = makes
-        return stated
+def _of_sums(reader: Reader) -> Iterator[_Statement]:
+    """Yield what the question's own sum makes, and another of its value that works it out."""
+    known: set[Fraction | None] = set(reader.question.operands)
+    end = 0
+    for position, expression, after in reader.sums():
+        if position < end or not expression.operators:
+            continue
+        makes, end = reader.what_it_makes(after)
+        if makes is None:
+            continue
+        if expression.same_sum_as(reader.question):
+            yield _Statement(_Rank.OWN_SUM, position, makes)
+        elif expression.value == reader.question.value and known & set(expression.operands):
+            yield _Statement(_Rank.STEP, position, makes)
+        known |= {makes.value} - {None}
 
-    def only_number(self) -> Stated | None:
-        """Return the one number that is in the answer apart from sums and the question's own."""
-        numbers = [
-            self._stated(self._expression(position), position, after)
-            for position, after in self._numbers_and_sums()
-            if not self._expression(position).operators and not self._denied(position, after)
-        ]
-        new = [n for n in numbers if n.value not in self.question.operands] or numbers
-        return new[0] if len({n.value for n in new}) == 1 else None
 
-    def _numbers_and_sums(self) -> Iterator[tuple[int, int]]:
-        """Yield where numbers and sums begin and end; what a sum makes is passed over."""
-        position = 0
-        while position < len(self.tokens):
-            if (found := self._read(position)) is None:
-                position += 1
-                continue
-            expression, after = found
-            yield position, after
-            position = self._what_it_makes(after)[1] if expression.operators else after
+def _announced(reader: Reader) -> Iterator[_Statement]:
+    """Yield values that a word announces; "it is 4 cats" counts, "the answer is 4 cats" answers."""
+    for position, token in enumerate(reader.tokens):
+        rank, (stated, after) = _read_cue(reader, position, token.text)
+        loose = rank > _Rank.CONCLUSION
+        if stated and not (loose and (reader.text(after) == "?" or not reader.ends(after))):
+            yield _Statement(rank, position, stated)
 
-    def _expression(self, position: int) -> Expression:
-        found = self._read(position)
-        assert found is not None
-        return found[0]
 
-    def _at_the_beginning(self) -> Stated | None:
-        """Return a value the answer opens with, if nothing is computed with it."""
-        start = 0
-        while start < len(self.tokens) and (
-            self.tokens[start].kind in (Kind.EQUALS, Kind.END, Kind.MARK)
-        ):
-            start += 1
-        found = self._read(start)
-        if found is None or (found[0].operators and not self._is_fraction(found[0])):
-            return None
-        expression, after = found
-        if self._denied(start, after) or self._text(after) in ("=", "is", "and", ":"):
-            return None
-        in_words = self.tokens[after - 1].decimals is None
-        operand = expression.value in self.question.operands
-        if (in_words or operand) and self._text(after).isalpha():
-            return None  # "One can see", "15 take away 7"
-        return self._or_hedged(self._stated(expression, start, after), after)
+def _read_cue(reader: Reader, cue: int, text: str) -> tuple[_Rank, _Found]:
+    if text == cues.BOX:
+        return _Rank.BOXED, reader.value_after(cue + 1)
+    if text in cues.ANSWER_NOUNS:
+        return _Rank.CONCLUSION, _after_noun(reader, cue)
+    if text in cues.SUM_NOUNS and reader.text(cue + 1) in cues.AFTER_SUM_NOUN:
+        return _Rank.STEP, _after_noun(reader, cue)
+    if text in cues.PRONOUNS:
+        return _Rank.STEP if cue else _Rank.OPENING, _after_pronoun(reader, cue)
+    names_variable = reader.kind(cue) is Kind.EQUALS and len(reader.text(cue - 1)) == 1
+    if text in cues.GETS or (names_variable and reader.kind(cue - 1) is Kind.WORD):
+        return _Rank.STEP, reader.value_after(cue + 1)
+    return _Rank.STEP, (None, cue)
 
-    def _what_it_makes(self, after: int) -> tuple[Stated | None, int]:
-        """Read "= 4" after a sum, through chains like "= 1 + 3 = 4"."""
-        stated: Stated | None = None
-        position = after
-        while self._text(position) in _LEADS_TO_VALUE:
-            found, end = self._value_after(position + 1)
-            if found is None:
-                return stated, max(end, position + 1)
-            stated, position = found, end
-            if self._text(position) not in ("=", "≈"):
-                break
-        return stated, position
 
-    def _announced(self, cue: int) -> Stated | None:
-        """Read "the answer to 2 + 2 is 4" from its cue word to its value."""
-        if self._text(cue) in _GETS:
-            stated, after = self._value_after(cue + 1)
-            return None if self._text(after) in _GOES_ON else stated
-        for position in range(cue + 1, min(cue + 14, len(self.tokens))):
-            token = self.tokens[position]
-            if token.kind is Kind.END:
-                return None
-            if token.text in ("is", "are", "be", "=", ":"):
-                return self._value_after(position + 1)[0]
-        return None
-
-    def _value_after(self, start: int) -> tuple[Stated | None, int]:
-        """Read a value, over words that may stand before it and over values it denies."""
-        position = start
-        denied = False
-        while position < len(self.tokens):
-            token = self.tokens[position]
-            found = self._read(position)
-            if found is not None:
-                expression, after = found
-                lone = not expression.operators or self._is_fraction(expression)
-                if not lone and self._text(after) not in ("=", "≈", "is"):
-                    return None, after
-                if denied or self._is_wrong(after):
-                    denied, position = False, after
-                    continue
-                if lone:
-                    return self._or_hedged(self._stated(expression, position, after), after), after
-                return self._what_it_makes(after)
-            if token.text in _DENIALS:
-                denied = True
-            elif not (
-                token.text in _FILLERS or token.kind is Kind.COMMA or token.text.startswith("\n")
-            ):
-                return None, position
-            position += 1
+def _after_noun(reader: Reader, cue: int) -> _Found:
+    """Read "the answer to 2 + 2 is 4" from its cue word; not what another sum is said to make."""
+    position = cue + 1
+    if (reader.text(cue - 2), reader.text(cue - 1)) == ("as", "a"):
         return None, position
+    while position < min(cue + FARTHEST, len(reader.tokens)):
+        if reader.kind(position) is Kind.END:
+            break
+        if reader.text(position) in cues.IS:
+            return reader.value_after(position + 1)
+        found = reader.read(position)
+        if found and found[0].operators and found[0].value != reader.question.value:
+            break
+        position = found[1] if found else position + 1
+    return None, position
 
-    def _is_fraction(self, expression: Expression) -> bool:
-        """Whether it is a value written as a fraction (3/2), and not the question again."""
-        return expression.operators == ("/",) and not expression.same_sum_as(self.question)
 
-    def _or_hedged(self, stated: Stated, after: int) -> Stated:
-        """Give up the value of an answer that names an alternative ("4 or 5")."""
-        found = self._read(after + 1) if self._text(after) == "or" else None
-        if found and found[0].value != stated.value:
-            other = self._stated(found[0], after + 1, found[1])
-            return Stated(None, f"{stated.text} or {other.text}")
-        return stated
+def _after_pronoun(reader: Reader, cue: int) -> _Found:
+    """Read "it would be 4"; a colon after "this" begins the working."""
+    position, denied = cue + 1, False
+    while reader.text(position) in cues.BESIDE_PRONOUN:
+        denied = denied or reader.text(position) in cues.DENIALS
+        position += 1
+    if reader.text(position) not in cues.IS - {":"}:
+        return None, position
+    return reader.value_after(position + 1, denied=denied)
 
-    def _stated(self, expression: Expression, start: int, after: int) -> Stated:
-        text = "".join(token.text for token in self.tokens[start:after])
-        decimals = None if expression.operators else self.tokens[after - 1].decimals
-        return Stated(expression.value, text, decimals)
 
-    def _denied(self, start: int, after: int) -> bool:
-        before = {self._text(start - 1), self._text(start - 2)} if start else set()
-        return bool(before & (_DENIALS | {"instead", "than"})) or self._is_wrong(after)
+def _bare(reader: Reader) -> Iterator[_Statement]:
+    """Yield values that stand alone: at the beginning, after a correction, on the last line."""
+    starts = [0, *(position + 1 for position in _corrections(reader))]
+    for position in starts:
+        if stated := _opening(reader, position):
+            yield _Statement(_Rank.OPENING, position, stated)
+    breaks = [p for p, token in enumerate(reader.tokens) if token.text.startswith("\n")]
+    last = max((p for p in breaks if p < len(reader.tokens) - 1), default=None)
+    if last is not None and reader.text(last + 1) != cues.ITEM:
+        stated, after = reader.value_after(last + 1)
+        if stated and all(kind is Kind.END for kind in map(reader.kind, _rest(reader, after))):
+            yield _Statement(_Rank.STEP, last, stated)
 
-    def _is_wrong(self, after: int) -> bool:
-        return (
-            self._text(after) in ("is", "was", "would", "are")
-            and bool({self._text(after + 1), self._text(after + 2)} & _WRONG)
-        )  # fmt: skip
 
-    def _text(self, position: int) -> str:
-        return self.tokens[position].text if 0 <= position < len(self.tokens) else ""
+def _rest(reader: Reader, after: int) -> range:
+    return range(after, len(reader.tokens))
+
+
+def _opening(reader: Reader, start: int) -> Stated | None:
+    """Return a value the answer opens with, if nothing is computed with it or counted by it."""
+    position = start
+    while reader.kind(position) in (Kind.EQUALS, Kind.END, Kind.MARK, Kind.COMMA) or (
+        reader.text(position) in cues.POLITE
+    ):
+        position += 1
+    found = reader.read(position) if reader.kind(position) else None
+    if found is None or not reader.is_value(*found):
+        return None
+    expression, after = found
+    if reader.is_denied(position, after) or not reader.ends(after):
+        return None
+    if expression.value in reader.question.operands and _goes_on(reader, after):
+        return None
+    if reader.text(position - 1) == cues.ITEM and _is_list(reader, after):
+        return None
+    return reader.hedged(position, expression, after)
+
+
+def _goes_on(reader: Reader, after: int) -> bool:
+    """Whether the working goes on with a number of the question: "15, take away 7"."""
+    next_line = reader.kind(after) is Kind.END and reader.kind(after + 1) is Kind.OPERATOR
+    return next_line or reader.kind(after) not in (Kind.END, None)
+
+
+def _is_list(reader: Reader, after: int) -> bool:
+    """Whether another item of the list is a value too."""
+    items = [p for p in _rest(reader, after) if reader.text(p) == cues.ITEM]
+    return any(reader.kind(p + 1) is Kind.NUMBER for p in items)
+
+
+def _corrections(reader: Reader) -> list[int]:
+    """Return where the answer takes something back: "Wait,", "no,", at the head of a clause."""
+    heads = (Kind.END, Kind.COMMA, Kind.MARK, Kind.OPERATOR)
+    return [
+        position
+        for position, token in enumerate(reader.tokens)
+        if token.text in cues.CORRECTIONS
+        and reader.kind(position - 1) in heads
+        and reader.kind(position + 1) is not Kind.WORD
+    ]
+
+
+def _uncorrected(reader: Reader, statements: list[_Statement]) -> list[_Statement]:
+    """Keep what is stated after the last correction that states something."""
+    for position in reversed(_corrections(reader)):
+        if later := [one for one in statements if one.position >= position]:
+            return later
+    return statements
+
+
+def _before_next_question(reader: Reader, statements: list[_Statement]) -> list[_Statement]:
+    """Keep what is stated before the model goes on to ask itself something else.
+
+    A question inside the working ("what is 17*20?") is told by what follows it: a stronger
+    statement than any before.
+    """
+    for position, is_turn in _next_questions(reader):
+        before = [one for one in statements if one.position < position]
+        after = [one for one in statements if one.position >= position]
+        if not before or not after:
+            continue
+        strongest = min(one.rank for one in before)
+        if is_turn or strongest <= max(_Rank.OPENING, min(one.rank for one in after)):
+            return before
+    return statements
+
+
+def _next_questions(reader: Reader) -> Iterator[tuple[int, bool]]:
+    """Yield where another question is asked, and whether it opens a turn of a dialogue."""
+    asked = {
+        position
+        for position, expression, _ in reader.sums()
+        if expression.operators
+        and reader.text(position - 2) == "what"
+        and not expression.same_sum_as(reader.question)
+    }
+    for position, token in enumerate(reader.tokens):
+        if position in asked:
+            yield position, False
+        elif token.text in cues.SPEAKERS and reader.kind(position - 1) is Kind.END:
+            alone = reader.kind(position + 1) is Kind.END
+            if alone or reader.text(position + 1) == ":":
+                yield position, True
+
+
+def _told(reader: Reader) -> Stated | None:
+    """Return the one new number of a tale of the sum: "take 7 from 15, you have 8 left".
+
+    Only when all numbers of the sum are told before it; a number alone may count anything.
+    """
+    numbers = [one for one in reader.sums() if not one[1].operators]
+    told: Counter[Fraction | None] = Counter(reader.question.operands)
+    for index, (position, expression, after) in enumerate(numbers):
+        if told:
+            told -= Counter([expression.value])
+            continue
+        others = [
+            value for _, one, _ in numbers[index:] if (value := one.value) != expression.value
+        ]
+        if others or reader.is_denied(position, after) or reader.text(after) in cues.UNITS:
+            return None
+        return reader.hedged(position, expression, after)
+    return None
