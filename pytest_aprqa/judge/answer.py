@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from pytest_aprqa.judge.garbage import inspect_text
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
-from pytest_aprqa.judge.oracles import Case, OracleAnswer, Ruling, make_oracle
+from pytest_aprqa.judge.oracles import Case, OracleAnswer, Role, Ruling, left_open, make_oracle
 from pytest_aprqa.observation import FinishReason, Generation
-from pytest_aprqa.playbook.check import Scenario
+from pytest_aprqa.playbook.check import OracleSpec, Scenario
 from pytest_aprqa.words import Attribution, Outcome
 
 _THINKING = re.compile(r"\A\s*(?:<think>)?.*?</think>", re.DOTALL)
@@ -26,9 +27,9 @@ def judge_answer(
             is the conversion's doing (the reference passes the same judging) or the model's own.
 
     Returns:
-        Corroborated: no garbage, and every oracle that applies says right. Falsified: garbage, or
-        an oracle says wrong, or the engine declined what the reference answers. Inconclusive: the
-        engine declined, or no oracle applies.
+        Corroborated: no garbage, and the oracles say right. Falsified: garbage, or an oracle says
+        wrong, or the engine declined what the reference answers. Inconclusive: the engine declined,
+        or an oracle that was to say whether the answer is right does not apply.
 
     Raises:
         OracleError: the scenario names an oracle that does not exist or its configuration is bad.
@@ -43,14 +44,14 @@ def judge_answer(
             compared,
             expected="an answer that is not garbage",
         )
-    answers = _consult(scenario, generation, reference)
     if not scenario.oracles:
         return corroborated(
             "the answer is not garbage; nothing more was asked of it",
             compared,
             expected="an answer that is not garbage",
         )
-    return _conclude(scenario, answers, compared, reference)
+    asked = _consult(scenario, generation, reference)
+    return _conclude(scenario, asked, compared, reference)
 
 
 def _judge_refusal(generation: Generation, reference: Generation | None) -> Judgement:
@@ -67,27 +68,26 @@ def _judge_refusal(generation: Generation, reference: Generation | None) -> Judg
 
 def _conclude(
     scenario: Scenario,
-    answers: list[OracleAnswer],
+    asked: list[tuple[Role, OracleAnswer]],
     compared: dict[str, int],
     reference: Generation | None,
 ) -> Judgement:
-    applying = [answer for answer in answers if answer.ruling is not Ruling.NOT_APPLICABLE]
+    applying = [a for _, a in asked if a.ruling is not Ruling.NOT_APPLICABLE]
     compared = {**compared, "oracles": len(applying)}
     expected = " and ".join(a.expected for a in applying if a.expected) or None
-    if not applying:
-        reasons = "; ".join(answer.reason for answer in answers)
-        return inconclusive(f"no oracle applies: {reasons}", compared=compared)
     wrongs = [answer.reason for answer in applying if answer.ruling is Ruling.WRONG]
     if wrongs:
         return falsified(
             "; ".join(wrongs), _attribute(scenario, reference), compared, expected=expected
         )
+    if silent := left_open(asked):
+        return inconclusive("; ".join(a.reason for a in silent), compared=compared)
     return corroborated("; ".join(a.reason for a in applying), compared, expected=expected)
 
 
 def _consult(
     scenario: Scenario, generation: Generation, reference: Generation | None
-) -> list[OracleAnswer]:
+) -> list[tuple[Role, OracleAnswer]]:
     case = Case(
         scenario=scenario,
         answer=without_thinking(generation.text),
@@ -95,7 +95,15 @@ def _consult(
         generation=generation,
         reference=reference,
     )
-    return [make_oracle(spec.type, spec.config).judge(case) for spec in scenario.oracles]
+    return [_ask(spec, case) for spec in scenario.oracles]
+
+
+def _ask(spec: OracleSpec, case: Case) -> tuple[Role, OracleAnswer]:
+    oracle = make_oracle(spec.type, spec.config)
+    answer = oracle.judge(case)
+    if answer.ruling is Ruling.NOT_APPLICABLE:
+        answer = replace(answer, reason=f"{spec.type} does not apply: {answer.reason}")
+    return oracle.role, answer
 
 
 def _attribute(scenario: Scenario, reference: Generation | None) -> Attribution:

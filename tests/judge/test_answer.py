@@ -11,6 +11,8 @@ from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.oracles import OracleError
 from pytest_aprqa.observation import FinishReason, Generation, Usage
 from pytest_aprqa.playbook.check import OracleSpec, Scenario
+from pytest_aprqa.playbook.judges import Judges
+from pytest_aprqa.playbook.matrix import Prompt
 from pytest_aprqa.words import Attribution, Outcome
 
 SUM = OracleSpec("arithmetic", {"tolerance": 0.01})
@@ -120,17 +122,56 @@ def test_tokens_are_counted_from_the_usage_where_a_server_gives_no_ids() -> None
     assert judge("What is 2+2?", answer, SUM).compared["tokens"] == 2
 
 
+PARIS = OracleSpec("contains", {"any": ["Paris"]})
+
+
 def test_oracles_that_do_not_apply_make_no_pass() -> None:
     judgement = judge("What is the capital of France?", "Paris.", SUM)
     assert judgement.outcome is Outcome.INCONCLUSIVE
-    assert judgement.reason == "no oracle applies: the prompt asks for no single sum"
+    assert judgement.reason == "arithmetic does not apply: the prompt asks for no single sum"
 
 
-def test_one_oracle_that_applies_is_enough_and_only_it_is_counted() -> None:
-    paris = OracleSpec("contains", {"any": ["Paris"]})
-    judgement = judge("What is the capital of France?", "Paris.", SUM, paris)
-    assert judgement.outcome is Outcome.CORROBORATED
-    assert judgement.compared["oracles"] == 1
+@pytest.mark.parametrize("others", [(), (GARBAGE,), (RESPONSE, GARBAGE), (PARIS,)])
+def test_no_other_oracle_makes_up_for_one_that_cannot_judge(others: tuple[OracleSpec, ...]) -> None:
+    judgement = judge("What is the capital of France?", "Paris.", SUM, *others)
+    assert judgement.outcome is Outcome.INCONCLUSIVE
+    assert judgement.reason.startswith("arithmetic does not apply")
+    wrong = judge("What is the capital of France?", "Lyon.", SUM, PARIS)
+    assert wrong.outcome is Outcome.FALSIFIED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("What is 5+3 minus the number of legs of a dog?", "I do not know that."),
+    ],
+)
+def test_a_form_that_promised_too_much_leaves_the_answer_unjudged(prompt: str, answer: str) -> None:
+    chosen = Judges(()).of_prompt(Prompt(prompt=prompt))
+    assert judge(prompt, answer, *chosen).outcome is Outcome.INCONCLUSIVE
+
+
+def test_where_only_garbage_is_asked_for_not_to_be_garbage_is_a_pass() -> None:
+    assert judge("Tell me a joke.", "Why not.", GARBAGE).outcome is Outcome.CORROBORATED
+    assert judge("Tell me a joke.", "Why not.", RESPONSE, GARBAGE).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_right_answer_needs_no_witness() -> None:
+    for witness in (RESPONSE, OracleSpec("reference")):
+        judgement = judge("What is 2+2?", "4", SUM, witness)
+        assert judgement.outcome is Outcome.CORROBORATED
+        assert judgement.compared["oracles"] == 1
+
+
+@pytest.mark.parametrize("mode", ["all", "any"])
+def test_in_a_composite_garbage_makes_no_answer_right_either(mode: str) -> None:
+    members = [{"type": "arithmetic"}, {"type": "garbage"}]
+    both = OracleSpec("composite", {"mode": mode, "oracles": members})
+    assert judge("Tell me a joke.", "Why not.", both).outcome is Outcome.INCONCLUSIVE
+    assert judge("What is 2+2?", "4", both).outcome is Outcome.CORROBORATED
+    only = OracleSpec("composite", {"mode": mode, "oracles": members[1:]})
+    assert judge("Tell me a joke.", "Why not.", only).outcome is Outcome.CORROBORATED
+    assert judge("Tell me a joke.", "Why not.", SUM, only).outcome is Outcome.INCONCLUSIVE
 
 
 def test_any_wrong_falsifies_and_expected_says_what_was_right() -> None:

@@ -10,6 +10,7 @@ from pytest_aprqa.judge.oracles.oracle import (
     Case,
     Oracle,
     OracleAnswer,
+    Role,
     not_applicable,
     right,
     wrong,
@@ -39,6 +40,11 @@ class Response(Oracle):
     """
 
     min_relevance: float = Field(default=0.1, ge=0.0, le=1.0, description="Least relevance")
+
+    @property
+    def role(self) -> Role:
+        """To speak of the question is not yet to answer it."""
+        return Role.WITNESS
 
     def judge(self, case: Case) -> OracleAnswer:
         """Measure the relevance."""
