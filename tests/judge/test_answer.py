@@ -144,6 +144,7 @@ def test_no_other_oracle_makes_up_for_one_that_cannot_judge(others: tuple[Oracle
     ("prompt", "answer"),
     [
         ("What is 5+3 minus the number of legs of a dog?", "I do not know that."),
+        ("Write a Kotlin function that adds.", "fun add(a: Int, b: Int) = a + b"),
     ],
 )
 def test_a_form_that_promised_too_much_leaves_the_answer_unjudged(prompt: str, answer: str) -> None:

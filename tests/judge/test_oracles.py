@@ -135,6 +135,18 @@ BODY = "    if n < 2:\n        return n\n    return fibonacci(n - 1) + fibonacci
             RIGHT,
         ),
         ("Write a Python function that adds.", "Hello", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "Paris is great", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "who is there", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "yes or no", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "end.of.story", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "a-b", FinishReason.STOP, NOT_APPLICABLE),
+        ("Write a Python function that adds.", "", FinishReason.STOP, WRONG),
+        (
+            "Write a Python loop over 1 to 3.",
+            "for i in 1, 2, 3: print(i)",
+            FinishReason.STOP,
+            RIGHT,
+        ),
         ("Write a Python function that adds.", "Sure, here it is.", FinishReason.STOP, WRONG),
         ("What is the capital of France?", "Paris", FinishReason.STOP, NOT_APPLICABLE),
         ("What is 2+2?", "4", FinishReason.STOP, NOT_APPLICABLE),
@@ -188,6 +200,78 @@ def test_a_language_without_parser_is_not_applicable_and_names_what_to_install()
 def test_code_in_a_language_that_was_not_asked_for_is_not_applicable() -> None:
     given = ask("code_syntax", "```ruby\nputs 1\n```", "Write a Python function.")
     assert given.ruling is NOT_APPLICABLE
+
+
+ADD = "Write a Python function that adds."
+ADDS = "def add(a, b):\n    return a + b"
+BROKEN = "def add(a, b:\n    return a + b"
+
+
+@pytest.mark.parametrize(
+    ("around", "prompt"),
+    [
+        ("{}", ADD),
+        ("Here is the function:\n\n{}", ADD),
+        ("Sure! Here it is:\n{}", ADD),
+        ("Here is the function:\n\n{}\n\nThis function takes two numbers.", ADD),
+        ("{}\n\nYou can use it like this:\n\nprint(add(1, 2))", ADD),
+        ("{}\n\n1. It takes two numbers, a and b.\n2. It returns their sum.", ADD),
+        ("Here is the function:\n\n{}", "Write a function that adds."),
+        ("```\n{}\n```\nIt prints:\n```\n5 as it should\n```", ADD),
+        ("```bash\npip install it now\n```\nThen:\n```python\n{}\n```", ADD),
+        ("```python\n{}\n```\nThat gives:\n```python\n5\n```", ADD),
+        ("```python\n{}\n```\nAs in:\n```python\n>>> add(2, 3)\n5\n```", ADD),
+        ("{}", "Write a Python function that returns JSON."),
+        ("{}", "Complete this Python code:\n\ndef add(a, b):"),
+        ("{}", 'def add(a, b):\n    """As in JSON or SQL."""'),
+    ],
+)
+def test_words_around_code_do_not_break_it_and_do_not_mend_it(around: str, prompt: str) -> None:
+    assert ask("code_syntax", around.format(ADDS), prompt).ruling is RIGHT
+    assert ask("code_syntax", around.format(BROKEN), prompt).ruling is WRONG
+
+
+def test_every_fenced_block_must_parse() -> None:
+    two = "First:\n```python\n{}\n```\nThen:\n```python\n{}\n```"
+    assert ask("code_syntax", two.format(ADDS, "print(add(1, 2))"), ADD).ruling is RIGHT
+    assert ask("code_syntax", two.format(ADDS, BROKEN), ADD).ruling is WRONG
+    assert ask("code_syntax", two.format(BROKEN, ADDS), ADD).ruling is WRONG
+    assert ask("code_syntax", two.format("5", "add"), ADD).ruling is WRONG
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Write a Rust function that adds.",
+        "Write a Kotlin function that adds.",
+        "Write a C# method that adds.",
+        "fn add(a: i32, b: i32) -> i32 {",
+        "function add(a, b) {",
+        "Translate this Python function to Rust:\n\ndef add(a, b):\n    return a + b",
+        "Put this into Rust:\n\ndef add(a, b):\n    return a + b",
+    ],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [ADDS, f"```python\n{ADDS}\n```", "fn add(a: i32) -> i32 { a }", "```\nfun add() = 1\n```"],
+)
+def test_another_language_is_not_parsed_as_python(prompt: str, answer: str) -> None:
+    assert ask("code_syntax", answer, prompt).ruling is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("Write a story about a school class.", "Once upon a time, a class went to the sea."),
+        ("Write a function that adds.", "function add(a, b) { return a + b; }"),
+        ("Write a function that adds.", "```\nfn add(a: i32, b: i32) -> i32 { a + b }\n```"),
+    ],
+)
+def test_what_may_be_no_code_or_in_another_language_is_not_accused(
+    prompt: str, answer: str
+) -> None:
+    assert ask("code_syntax", answer, prompt).ruling is NOT_APPLICABLE
+    assert ask("code_syntax", "```python\nprint(1\n```", prompt).ruling is WRONG
 
 
 # --- response, JSON schema, garbage
