@@ -170,6 +170,8 @@ def test_python_is_parsed_with_its_stem_and_up_to_where_it_was_cut_off(
         ('{"a": tru', LENGTH, NOT_APPLICABLE),
         ('{"a" 1, "b":', LENGTH, WRONG),
         ("[" * 100_000, FinishReason.STOP, NOT_APPLICABLE),
+        ('{"a": NaN}', FinishReason.STOP, WRONG),
+        ('{"a": -Infinity}', FinishReason.STOP, WRONG),
         ("", FinishReason.STOP, WRONG),
     ],
 )
@@ -305,11 +307,63 @@ SCHEMA = {
         ('{"name": 5}', FinishReason.STOP, WRONG),
         ("Ada", FinishReason.STOP, WRONG),
         ('{"name": "Ad', LENGTH, NOT_APPLICABLE),
+        ('{"name": "Ada", "born": 1815}', FinishReason.STOP, WRONG),
     ],
 )
 def test_json_is_held_to_its_schema(answer: str, finish: FinishReason, ruling: Ruling) -> None:
     pytest.importorskip("jsonschema")
     assert ask("json_schema", answer, finish=finish, schema=SCHEMA).ruling is ruling
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_no_json(constant: str) -> None:
+    assert ask("json_schema", constant, schema={}).ruling is WRONG
+
+
+ENDLESS = "(a|a|aa)+$"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "pattern": ENDLESS},
+        {"patternProperties": {ENDLESS: True}},
+        {"additionalProperties": False, "patternProperties": {ENDLESS: True}},
+    ],
+)
+def test_a_pattern_of_a_schema_that_does_not_end_does_not_stop_the_run(schema: Any) -> None:
+    text = "a" * 60 + "b"
+    answer: Any = {text: 1} if "patternProperties" in schema else text
+    given = ask("json_schema", json.dumps(answer), schema=schema)
+    assert given.ruling is NOT_APPLICABLE
+    assert "did not come to an end" in given.reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "ruling"),
+    [
+        ({"x_a": 1}, RIGHT),
+        ({"x_a": "1"}, WRONG),
+        ({"y_a": 1}, WRONG),
+        ({"id": "ab"}, RIGHT),
+        ({"id": "AB"}, WRONG),
+        ([], RIGHT),
+    ],
+)
+def test_patterns_of_a_schema_hold(answer: Any, ruling: Ruling) -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"id": {"pattern": "^[a-z]+$"}},
+        "patternProperties": {"^x_": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    assert ask("json_schema", json.dumps(answer), schema=schema).ruling is ruling
+
+
+def test_a_schema_that_refers_to_itself_without_end_is_not_applicable() -> None:
+    given = ask("json_schema", "{}", schema={"$ref": "#"})
+    assert given.ruling is NOT_APPLICABLE
+    assert "refers to itself" in given.reason
 
 
 def test_a_schema_elsewhere_is_not_fetched() -> None:
@@ -422,6 +476,7 @@ def test_a_composite_joins_its_members(mode: str, members: list[Any], ruling: Ru
         ("regex", {"pattern": "("}, "config.pattern: not a regular expression"),
         ("regex", {"pattern": "x" * 2000}, "config.pattern: string should have at most 1000"),
         ("json_schema", {"schema": {"type": "objekt"}}, "not a JSON Schema"),
+        ("json_schema", {"schema": {"pattern": "("}}, "not a JSON Schema"),
         ("json_schema", {}, "config.schema is missing"),
         ("code_syntax", {"languages": []}, "config.languages"),
         ("code_syntax", {"languages": ["a b"]}, "'a b' is not the name of a language"),
