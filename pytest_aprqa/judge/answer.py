@@ -12,7 +12,8 @@ from pytest_aprqa.observation import FinishReason, Generation
 from pytest_aprqa.playbook.check import OracleSpec, Scenario
 from pytest_aprqa.words import Attribution, Outcome
 
-_THINKING = re.compile(r"\A\s*(?:<think>)?.*?</think>", re.DOTALL)
+_THINK, _THOUGHT = "<think>", "</think>"
+_THINKING = re.compile(rf"\A\s*(?:{_THINK})?.*?{_THOUGHT}", re.DOTALL)
 
 
 def judge_answer(
@@ -28,8 +29,9 @@ def judge_answer(
 
     Returns:
         Corroborated: no garbage, and the oracles say right. Falsified: garbage, or an oracle says
-        wrong, or the engine declined what the reference answers. Inconclusive: the engine declined,
-        or an oracle that was to say whether the answer is right does not apply.
+        wrong, or the model ended without an answer after its thinking, or the engine declined what
+        the reference answers. Inconclusive: the engine declined, or the answer was cut off while
+        the model was thinking, or an oracle that was to say whether it is right does not apply.
 
     Raises:
         OracleError: the scenario names an oracle that does not exist or its configuration is bad.
@@ -44,6 +46,12 @@ def judge_answer(
             compared,
             expected="an answer that is not garbage",
         )
+    if thinking := _only_thought(generation):
+        if generation.finish is FinishReason.LENGTH:
+            return inconclusive(f"{thinking}; it was cut off at its token limit", compared=compared)
+        return falsified(
+            thinking, _attribute(scenario, reference), compared, expected="an answer after thinking"
+        )
     if not scenario.oracles:
         return corroborated(
             "the answer is not garbage; nothing more was asked of it",
@@ -52,6 +60,19 @@ def judge_answer(
         )
     asked = _consult(scenario, generation, reference)
     return _conclude(scenario, asked, compared, reference)
+
+
+def _only_thought(generation: Generation) -> str:
+    """Return how a model never came from thinking to an answer; "" when it did.
+
+    A template may open the thinking itself: then the text does not begin with its marker.
+    """
+    begun = (generation.rendered_prompt or "").rstrip().endswith(_THINK)
+    if (begun or generation.text.lstrip().startswith(_THINK)) and _THOUGHT not in generation.text:
+        return "the model was still thinking when its text ended, and gave no answer"
+    if not without_thinking(generation.text).strip():
+        return "the model gave no answer after its thinking"
+    return ""
 
 
 def _judge_refusal(generation: Generation, reference: Generation | None) -> Judgement:
@@ -129,5 +150,8 @@ def _compared(generation: Generation) -> dict[str, int]:
 
 
 def without_thinking(text: str) -> str:
-    """Return the answer after a reasoning model's `<think>...</think>`; text without one as it is."""
+    """Return the answer after a reasoning model's `<think>...</think>`.
+
+    Text without one, and one that never ends its thinking, come back as they are.
+    """
     return _THINKING.sub("", text, count=1)

@@ -261,6 +261,34 @@ def test_a_wrong_guess_while_thinking_does_no_harm() -> None:
     assert judge("What is 2+2?", "<think>2+2=5? No.</think>4", SUM).outcome.passes
 
 
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("<think>2+2 is 4, I think, but let me", None),
+        ("\n<think>\nThe answer is 4", "<|user|>What is 2+2?<|assistant|>"),
+        ("The answer may be 4, but let me", "<|user|>What is 2+2?<|assistant|><think>\n"),
+        ("<think>2+2 is 4.</think>\n", None),
+    ],
+)
+@pytest.mark.parametrize("oracles", [(), (SUM,)])
+def test_a_model_that_only_thought_has_not_answered(
+    text: str, rendered: str | None, oracles: tuple[OracleSpec, ...]
+) -> None:
+    def judged(finish: FinishReason) -> Judgement:
+        return judge("What is 2+2?", Generation(text, finish, rendered_prompt=rendered), *oracles)
+
+    cut_off, ended = judged(FinishReason.LENGTH), judged(FinishReason.STOP)
+    assert cut_off.outcome is Outcome.INCONCLUSIVE
+    assert "cut off" in cut_off.reason
+    assert ended.outcome is Outcome.FALSIFIED
+    assert ended.attribution is Attribution.MODEL
+
+
+def test_an_answer_after_thinking_that_the_template_began_is_judged() -> None:
+    answer = Generation("2+2=5? No.</think>4", FinishReason.STOP, rendered_prompt="<think>\n")
+    assert judge("What is 2+2?", answer, SUM).outcome is Outcome.CORROBORATED
+
+
 def test_an_oracle_that_does_not_exist_is_an_error_not_an_outcome() -> None:
     with pytest.raises(OracleError, match="There is no oracle"):
         judge("Hi", "Hello there.", OracleSpec("vibes"))
