@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_aprqa.judge.garbage import inspect_text
@@ -10,7 +11,7 @@ from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inc
 from pytest_aprqa.judge.oracles import Case, OracleAnswer, Role, Ruling, left_open, make_oracle
 from pytest_aprqa.observation import FinishReason, Generation
 from pytest_aprqa.playbook.check import OracleSpec, Scenario
-from pytest_aprqa.words import Attribution, Outcome
+from pytest_aprqa.words import Attribution
 
 _THINK, _THOUGHT = "<think>", "</think>"
 _THINKING = re.compile(rf"\A\s*(?:{_THINK})?.*?{_THOUGHT}", re.DOTALL)
@@ -60,6 +61,24 @@ def judge_answer(
         )
     asked = _consult(scenario, generation, reference)
     return _conclude(scenario, asked, compared, reference)
+
+
+def judge_beside(
+    scenario: Scenario, generation: Generation, reference: Callable[[], Generation | None]
+) -> Judgement:
+    """Judge an answer, asking for the reference's only where it matters.
+
+    It does where the answer fails, and where an oracle compares with it.
+    """
+    judgement = judge_answer(scenario, generation)
+    if judgement.outcome.fails or any(_needs_reference(spec) for spec in scenario.oracles):
+        known = reference()
+        return judgement if known is None else judge_answer(scenario, generation, known)
+    return judgement
+
+
+def _needs_reference(spec: OracleSpec) -> bool:
+    return make_oracle(spec.type, spec.config).needs_reference
 
 
 def _only_thought(generation: Generation) -> str:
@@ -131,7 +150,8 @@ def _attribute(scenario: Scenario, reference: Generation | None) -> Attribution:
     """Say whose doing a wrong answer is: the conversion's when the reference passes."""
     if reference is None:
         return Attribution.MODEL
-    passes = judge_answer(scenario, reference).outcome is Outcome.CORROBORATED
+    alone = tuple(spec for spec in scenario.oracles if not _needs_reference(spec))
+    passes = judge_answer(replace(scenario, oracles=alone), reference).outcome.passes
     return Attribution.CONVERSION if passes else Attribution.MODEL
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aprqa.judge.answer import judge_answer, without_thinking
+from pytest_aprqa.judge.answer import judge_answer, judge_beside, without_thinking
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.oracles import OracleError
 from pytest_aprqa.observation import FinishReason, Generation, Usage
@@ -298,3 +298,28 @@ def test_agreement_with_the_reference_can_be_asked_for() -> None:
     spec: Any = OracleSpec("reference")
     assert judge("Hi", "Hello there.", spec, reference="Hello there.").outcome.passes
     assert judge("Hi", "Hello there.", spec).outcome is Outcome.INCONCLUSIVE
+
+
+AGREES = OracleSpec("reference")
+AGREES_IN_ONE = OracleSpec("composite", {"oracles": [{"type": "reference"}]})
+
+
+@pytest.mark.parametrize("oracle", [AGREES, AGREES_IN_ONE])
+def test_the_reference_is_asked_for_where_an_oracle_compares_with_it(oracle: OracleSpec) -> None:
+    scenario = Scenario("s", "Hi", oracles=(oracle,))
+    reference = Generation("Hello there.", FinishReason.STOP, (1, 2), (-0.1, -0.1), (-9.0, -9.0))
+    same = judge_beside(scenario, reference, lambda: reference)
+    assert same.outcome is Outcome.CORROBORATED
+    other = Generation("Hello you.", FinishReason.STOP, (1, 3), (-0.1, -0.1), (-9.0, -9.0))
+    differs = judge_beside(scenario, other, lambda: reference)
+    assert differs.outcome is Outcome.FALSIFIED
+    assert differs.attribution is Attribution.CONVERSION
+    assert judge_beside(scenario, other, lambda: None).outcome is Outcome.INCONCLUSIVE
+
+
+def test_the_reference_is_not_asked_for_a_right_answer() -> None:
+    asked = []
+    scenario = Scenario("s", "What is 2+2?", oracles=(SUM,))
+    for text in ("4", "5"):
+        judge_beside(scenario, _generation(text), lambda: asked.append(text))  # noqa: B023
+    assert asked == ["5"]

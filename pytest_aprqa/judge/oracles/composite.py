@@ -54,6 +54,11 @@ class Composite(Oracle):
         roles = {member.oracle().role for member in self.oracles}
         return Role.GUARD if roles == {Role.GUARD} else Role.JUDGE
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether one of its members does."""
+        return any(member.oracle().needs_reference for member in self.oracles)
+
     def judge(self, case: Case) -> OracleAnswer:
         """Ask the members."""
         answers = [answer for member in self.oracles if (answer := self._ask(member, case))]

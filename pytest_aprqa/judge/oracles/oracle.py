@@ -82,6 +82,11 @@ class Oracle(BaseModel, ABC):
         """What its word is worth beside that of others; a judge unless it says otherwise."""
         return Role.JUDGE
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it can say nothing without the reference's answer."""
+        return False
+
     @abstractmethod
     def judge(self, case: Case) -> OracleAnswer:
         """Judge one answer."""

@@ -39,6 +39,11 @@ class AgreesWithReference(Oracle):
         """The reference itself has nothing to agree with."""
         return Role.WITNESS
 
+    @property
+    def needs_reference(self) -> bool:
+        """Without it there is nothing to agree with."""
+        return True
+
     def judge(self, case: Case) -> OracleAnswer:
         """Compare with the reference's tokens, or its text where there are none."""
         if case.reference is None or case.generation is None:
