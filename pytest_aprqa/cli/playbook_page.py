@@ -255,7 +255,14 @@ def _gates() -> Iterator[str]:
 
 
 def _oracles() -> Iterator[str]:
-    yield "## Oracles\n\nAn oracle judges an answer; `config` tells it how.\n"
+    yield (
+        "## Oracles\n\nAn oracle judges an answer; `config` tells it how. An answer that one of its "
+        "oracles cannot judge is inconclusive,\nand the reason names the oracle. Two kinds weigh less: "
+        "`response` and `reference` may be silent where another says\nright, and `garbage` only "
+        "objects: it makes a pass where nothing else is asked.\n\nA prompt with neither `oracles` nor "
+        "`expected` is judged by its form: a sum by `arithmetic`, the beginning of code or\na wish "
+        "for some by `code_syntax`; anything else is only asked not to be garbage.\n"
+    )
     for name, oracle in sorted(BUILT_IN.items()):
         described = oracle.model_json_schema()
         yield f"### {name}\n\n{getdoc(oracle)}\n"

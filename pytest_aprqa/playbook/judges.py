@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from pytest_aprqa.playbook.matrix import Prompt
     from pytest_aprqa.playbook.oracles import Oracle
 
-_FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("arithmetic", re.compile(r"\d\s*[-+*/×÷]\s*\d")),
-    (
-        "code_syntax",
-        re.compile(
-            r"^\s*(def|class|async|fn|func|function|import|from|const|let|for)\b|```"
-            r"|(?i:\b(write|complete|implement)\b.*\b(function|program|script|class|code)\b)"
-        ),
-    ),
+_SUM = re.compile(
+    r"\d\s*[+*×÷]\s*\d|\d\s+[-/]\s+\d"
+    # Without spaces, "1-2 sentences" and "24/7" are no sums; what asks for one says so.
+    r"|(?i:\b(?:what(?: is|'s)|calculate|compute|evaluate|how much is)\s+)-?[\d.,]+[-/]\d"
+    r"|\A[^\w\n]*\d[\d.,()\s]*[-/][\d.,()\s]*\d[^\w\n]*\Z"
 )
+_CODE = re.compile(
+    r"^\s*(?:async\s+)?(?:def|fn|func|function|class)\s+\w+\s*(?:[:({<\[]|$)"
+    r"|^\s*(?:import\s+[\w.]+\s*(?:$|[;,]|as\b)|from\s+[\w.]+\s+import\b"
+    r"|(?:const|let|var)\s+\w+\s*[:=]|for\b.*[:{]\s*$)"
+    r"|```|(?i:\b(?:write|complete|implement)\b.*\b(?:function|program|script|class|code)\b)"
+)
+_FORMS = (("arithmetic", _SUM), ("code_syntax", _CODE))
 """Forms of prompts that show what answer is wanted."""
 
 _PLAIN = "response"
@@ -35,7 +38,9 @@ class Judges:
     """Chooses oracles, under the settings of a playbook's `oracles`.
 
     A prompt with oracles of its own has those. A known answer is looked for. Otherwise the form of
-    the prompt decides: a sum, the beginning of code, or plain text, which has no right answer.
+    the prompt decides: a sum, the beginning of code, or plain text, which has no right answer and
+    is only asked not to be garbage. A form that promised more than its oracle can judge leaves the
+    answer unjudged.
     """
 
     def __init__(self, settings: Sequence[Oracle]) -> None:
@@ -51,7 +56,7 @@ class Judges:
             return (*known, *self._general())
         form = next((name for name, form in _FORMS if form.search(entry.prompt)), None)
         if form:
-            return self._with_garbage(self.of_known(OracleSpec(form)))
+            return self.of_known(OracleSpec(form))
         return (*self._set(_PLAIN), *self._general())
 
     def of_known(self, oracle: OracleSpec) -> tuple[OracleSpec, ...]:
@@ -64,13 +69,6 @@ class Judges:
     def idle(self) -> tuple[int, ...]:
         """Return the places in `oracles` of those that no question has needed so far."""
         return tuple(i for i, oracle in enumerate(self._settings) if oracle.type not in self._used)
-
-    @staticmethod
-    def _with_garbage(chosen: tuple[OracleSpec, ...]) -> tuple[OracleSpec, ...]:
-        """Add the oracle that applies to any answer: the form may have promised too much."""
-        if any(spec.type == "garbage" for spec in chosen):
-            return chosen
-        return (*chosen, OracleSpec("garbage"))
 
     def _general(self) -> Iterable[OracleSpec]:
         types = {oracle.type for oracle in self._settings} - _NARROW

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from pytest_aprqa.judge.answer import judge_answer
+from pytest_aprqa.judge.answer import judge_beside
 from pytest_aprqa.judge.edge import judge_edge
 from pytest_aprqa.judge.edge_prompt import PROMPT_FAULT
 from pytest_aprqa.judge.gateways import judge_g2, judge_g4
@@ -216,10 +216,10 @@ def _judged_again(
     twin = records.get(
         f"{check.scenario.name}[{Format.SAFETENSORS}-{Backend.CPU}-{record.modality}]"
     )
-    known = twin is not None and twin is not record and twin.answer is not None
-    judgement = judge_answer(check.scenario, generation)
-    if judgement.outcome.fails and known and twin is not None:
-        judgement = judge_answer(check.scenario, generation, recorded_generation(twin))
+    known = None if twin is record or twin is None or twin.answer is None else twin
+    judgement = judge_beside(
+        check.scenario, generation, lambda: recorded_generation(known) if known else None
+    )
     about_transport = record.modality is Modality.SERVE and record.outcome.fails
     if about_transport and judgement.outcome.passes:
         return "the answer is right; what the server said beside it was not kept"

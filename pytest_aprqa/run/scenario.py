@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.judge.answer import judge_answer
+from pytest_aprqa.judge.answer import judge_beside
 from pytest_aprqa.judge.edge import judge_edge
 from pytest_aprqa.judge.edge_prompt import PROMPT_FAULT
 from pytest_aprqa.judge.judgement import Judgement
@@ -48,9 +48,9 @@ def _judge(
     assert check.scenario is not None
     if check.scenario.edge:
         return judge_edge(check.scenario, generation, prompt_fault)
-    judgement = judge_answer(check.scenario, generation)
-    if judgement.outcome.fails and (reference := laboratory.answers.reference(check)):
-        judgement = judge_answer(check.scenario, generation, reference)
+    judgement = judge_beside(
+        check.scenario, generation, lambda: laboratory.answers.reference(check)
+    )
     if check.cell.modality is not Modality.SERVE or judgement.outcome.fails:
         return judgement
     served = _judge_transport(check, generation, laboratory)

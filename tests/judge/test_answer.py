@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from pytest_aprqa.judge.answer import judge_answer, without_thinking
+from pytest_aprqa.judge.answer import judge_answer, judge_beside, without_thinking
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.oracles import OracleError
 from pytest_aprqa.observation import FinishReason, Generation, Usage
 from pytest_aprqa.playbook.check import OracleSpec, Scenario
+from pytest_aprqa.playbook.judges import Judges
+from pytest_aprqa.playbook.matrix import Prompt
 from pytest_aprqa.words import Attribution, Outcome
 
 SUM = OracleSpec("arithmetic", {"tolerance": 0.01})
@@ -120,17 +122,57 @@ def test_tokens_are_counted_from_the_usage_where_a_server_gives_no_ids() -> None
     assert judge("What is 2+2?", answer, SUM).compared["tokens"] == 2
 
 
+PARIS = OracleSpec("contains", {"any": ["Paris"]})
+
+
 def test_oracles_that_do_not_apply_make_no_pass() -> None:
     judgement = judge("What is the capital of France?", "Paris.", SUM)
     assert judgement.outcome is Outcome.INCONCLUSIVE
-    assert judgement.reason == "no oracle applies: the prompt asks for no single sum"
+    assert judgement.reason == "arithmetic does not apply: the prompt asks for no single sum"
 
 
-def test_one_oracle_that_applies_is_enough_and_only_it_is_counted() -> None:
-    paris = OracleSpec("contains", {"any": ["Paris"]})
-    judgement = judge("What is the capital of France?", "Paris.", SUM, paris)
-    assert judgement.outcome is Outcome.CORROBORATED
-    assert judgement.compared["oracles"] == 1
+@pytest.mark.parametrize("others", [(), (GARBAGE,), (RESPONSE, GARBAGE), (PARIS,)])
+def test_no_other_oracle_makes_up_for_one_that_cannot_judge(others: tuple[OracleSpec, ...]) -> None:
+    judgement = judge("What is the capital of France?", "Paris.", SUM, *others)
+    assert judgement.outcome is Outcome.INCONCLUSIVE
+    assert judgement.reason.startswith("arithmetic does not apply")
+    wrong = judge("What is the capital of France?", "Lyon.", SUM, PARIS)
+    assert wrong.outcome is Outcome.FALSIFIED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("What is 5+3 minus the number of legs of a dog?", "I do not know that."),
+        ("Write a Kotlin function that adds.", "fun add(a: Int, b: Int) = a + b"),
+    ],
+)
+def test_a_form_that_promised_too_much_leaves_the_answer_unjudged(prompt: str, answer: str) -> None:
+    chosen = Judges(()).of_prompt(Prompt(prompt=prompt))
+    assert judge(prompt, answer, *chosen).outcome is Outcome.INCONCLUSIVE
+
+
+def test_where_only_garbage_is_asked_for_not_to_be_garbage_is_a_pass() -> None:
+    assert judge("Tell me a joke.", "Why not.", GARBAGE).outcome is Outcome.CORROBORATED
+    assert judge("Tell me a joke.", "Why not.", RESPONSE, GARBAGE).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_right_answer_needs_no_witness() -> None:
+    for witness in (RESPONSE, OracleSpec("reference")):
+        judgement = judge("What is 2+2?", "4", SUM, witness)
+        assert judgement.outcome is Outcome.CORROBORATED
+        assert judgement.compared["oracles"] == 1
+
+
+@pytest.mark.parametrize("mode", ["all", "any"])
+def test_in_a_composite_garbage_makes_no_answer_right_either(mode: str) -> None:
+    members = [{"type": "arithmetic"}, {"type": "garbage"}]
+    both = OracleSpec("composite", {"mode": mode, "oracles": members})
+    assert judge("Tell me a joke.", "Why not.", both).outcome is Outcome.INCONCLUSIVE
+    assert judge("What is 2+2?", "4", both).outcome is Outcome.CORROBORATED
+    only = OracleSpec("composite", {"mode": mode, "oracles": members[1:]})
+    assert judge("Tell me a joke.", "Why not.", only).outcome is Outcome.CORROBORATED
+    assert judge("Tell me a joke.", "Why not.", SUM, only).outcome is Outcome.INCONCLUSIVE
 
 
 def test_any_wrong_falsifies_and_expected_says_what_was_right() -> None:
@@ -219,6 +261,34 @@ def test_a_wrong_guess_while_thinking_does_no_harm() -> None:
     assert judge("What is 2+2?", "<think>2+2=5? No.</think>4", SUM).outcome.passes
 
 
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("<think>2+2 is 4, I think, but let me", None),
+        ("\n<think>\nThe answer is 4", "<|user|>What is 2+2?<|assistant|>"),
+        ("The answer may be 4, but let me", "<|user|>What is 2+2?<|assistant|><think>\n"),
+        ("<think>2+2 is 4.</think>\n", None),
+    ],
+)
+@pytest.mark.parametrize("oracles", [(), (SUM,)])
+def test_a_model_that_only_thought_has_not_answered(
+    text: str, rendered: str | None, oracles: tuple[OracleSpec, ...]
+) -> None:
+    def judged(finish: FinishReason) -> Judgement:
+        return judge("What is 2+2?", Generation(text, finish, rendered_prompt=rendered), *oracles)
+
+    cut_off, ended = judged(FinishReason.LENGTH), judged(FinishReason.STOP)
+    assert cut_off.outcome is Outcome.INCONCLUSIVE
+    assert "cut off" in cut_off.reason
+    assert ended.outcome is Outcome.FALSIFIED
+    assert ended.attribution is Attribution.MODEL
+
+
+def test_an_answer_after_thinking_that_the_template_began_is_judged() -> None:
+    answer = Generation("2+2=5? No.</think>4", FinishReason.STOP, rendered_prompt="<think>\n")
+    assert judge("What is 2+2?", answer, SUM).outcome is Outcome.CORROBORATED
+
+
 def test_an_oracle_that_does_not_exist_is_an_error_not_an_outcome() -> None:
     with pytest.raises(OracleError, match="There is no oracle"):
         judge("Hi", "Hello there.", OracleSpec("vibes"))
@@ -228,3 +298,28 @@ def test_agreement_with_the_reference_can_be_asked_for() -> None:
     spec: Any = OracleSpec("reference")
     assert judge("Hi", "Hello there.", spec, reference="Hello there.").outcome.passes
     assert judge("Hi", "Hello there.", spec).outcome is Outcome.INCONCLUSIVE
+
+
+AGREES = OracleSpec("reference")
+AGREES_IN_ONE = OracleSpec("composite", {"oracles": [{"type": "reference"}]})
+
+
+@pytest.mark.parametrize("oracle", [AGREES, AGREES_IN_ONE])
+def test_the_reference_is_asked_for_where_an_oracle_compares_with_it(oracle: OracleSpec) -> None:
+    scenario = Scenario("s", "Hi", oracles=(oracle,))
+    reference = Generation("Hello there.", FinishReason.STOP, (1, 2), (-0.1, -0.1), (-9.0, -9.0))
+    same = judge_beside(scenario, reference, lambda: reference)
+    assert same.outcome is Outcome.CORROBORATED
+    other = Generation("Hello you.", FinishReason.STOP, (1, 3), (-0.1, -0.1), (-9.0, -9.0))
+    differs = judge_beside(scenario, other, lambda: reference)
+    assert differs.outcome is Outcome.FALSIFIED
+    assert differs.attribution is Attribution.CONVERSION
+    assert judge_beside(scenario, other, lambda: None).outcome is Outcome.INCONCLUSIVE
+
+
+def test_the_reference_is_not_asked_for_a_right_answer() -> None:
+    asked = []
+    scenario = Scenario("s", "What is 2+2?", oracles=(SUM,))
+    for text in ("4", "5"):
+        judge_beside(scenario, _generation(text), lambda: asked.append(text))  # noqa: B023
+    assert asked == ["5"]

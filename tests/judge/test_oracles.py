@@ -7,6 +7,8 @@ from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_aprqa.judge.oracles import (
     Case,
@@ -74,12 +76,65 @@ def test_exact_is_the_whole_answer(answer: str, config: dict[str, Any], ruling: 
         ("C++ is a language", {"any": ["C++"]}, RIGHT),
         ("巴黎是首都", {"any": ["巴黎"], "whole_words": False}, RIGHT),
         ("", {"any": ["Paris"]}, WRONG),
+        ("首都是巴黎。", {"any": ["巴黎"]}, RIGHT),
+        ("首都是Paris。", {"any": ["Paris"]}, RIGHT),
+        ("수도는 서울입니다.", {"any": ["서울"]}, RIGHT),
+        ("首都是里昂。", {"any": ["巴黎"]}, WRONG),
+        ("_Paris_ and __Lyon__", {"all": ["Paris", "Lyon"]}, RIGHT),
+        ("A Cafe\u0301.", {"any": ["Caf\u00e9"]}, RIGHT),
+        ("A Caf\u00e9.", {"any": ["Cafe\u0301"]}, RIGHT),
+        ("A Caf\u00e9.", {"any": ["Cafe"]}, WRONG),
+        ("New York.", {"any": ["New York"]}, RIGHT),
+        ("-10 degrees", {"any": ["-10"]}, RIGHT),
+        ("5-10", {"any": ["-10"]}, WRONG),
+        ("1,234 and 2,4,6", {"all": ["1,234", "4"], "none": ["234"]}, RIGHT),
     ],
 )
 def test_contains_looks_for_whole_words(
     answer: str, config: dict[str, Any], ruling: Ruling
 ) -> None:
     assert ask("contains", answer, **config).ruling is ruling
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "10",
+        "It is 10.",
+        "8, 10, 12",
+        "8,10,12",
+        "**10**",
+        "10.0",
+        "$10.00",
+        "10%",
+        "10 km",
+        "a top-10 list",
+        "3-10",
+        "- 10",
+        "2*5=10",
+        "(10)",
+        "10日",
+        "_10_",
+        "1/2 of 20 is 10, that is 10",
+    ],
+)
+def test_a_number_is_found_among_others(answer: str) -> None:
+    assert ask("contains", answer, any=["10"]).ruling is RIGHT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["10.5", "-10", "(−10)", "10,000", "1/10", "10/3", "3.10", ".10", "110", "10²", "x10", "10th"],
+)
+def test_a_number_is_not_found_in_another_value(answer: str) -> None:
+    assert ask("contains", answer, any=["10"]).ruling is WRONG
+    assert ask("contains", f"It is {answer}.", any=["10"]).ruling is WRONG
+
+
+@given(st.text(min_size=1).filter(str.strip), st.text(), st.booleans())
+def test_any_word_is_found_where_it_stands_alone(word: str, other: str, whole: bool) -> None:
+    assert ask("contains", f"{word}", any=[word], whole_words=whole).ruling is RIGHT
+    assert ask("contains", f"{other}\n{word}\n", any=[word], whole_words=whole).ruling is RIGHT
 
 
 def test_a_regular_expression_is_searched_for_or_matched_in_full() -> None:
@@ -135,6 +190,18 @@ BODY = "    if n < 2:\n        return n\n    return fibonacci(n - 1) + fibonacci
             RIGHT,
         ),
         ("Write a Python function that adds.", "Hello", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "Paris is great", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "who is there", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "yes or no", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "end.of.story", FinishReason.STOP, WRONG),
+        ("Write a Python function that adds.", "a-b", FinishReason.STOP, NOT_APPLICABLE),
+        ("Write a Python function that adds.", "", FinishReason.STOP, WRONG),
+        (
+            "Write a Python loop over 1 to 3.",
+            "for i in 1, 2, 3: print(i)",
+            FinishReason.STOP,
+            RIGHT,
+        ),
         ("Write a Python function that adds.", "Sure, here it is.", FinishReason.STOP, WRONG),
         ("What is the capital of France?", "Paris", FinishReason.STOP, NOT_APPLICABLE),
         ("What is 2+2?", "4", FinishReason.STOP, NOT_APPLICABLE),
@@ -158,6 +225,8 @@ def test_python_is_parsed_with_its_stem_and_up_to_where_it_was_cut_off(
         ('{"a": tru', LENGTH, NOT_APPLICABLE),
         ('{"a" 1, "b":', LENGTH, WRONG),
         ("[" * 100_000, FinishReason.STOP, NOT_APPLICABLE),
+        ('{"a": NaN}', FinishReason.STOP, WRONG),
+        ('{"a": -Infinity}', FinishReason.STOP, WRONG),
         ("", FinishReason.STOP, WRONG),
     ],
 )
@@ -190,18 +259,122 @@ def test_code_in_a_language_that_was_not_asked_for_is_not_applicable() -> None:
     assert given.ruling is NOT_APPLICABLE
 
 
+ADD = "Write a Python function that adds."
+ADDS = "def add(a, b):\n    return a + b"
+BROKEN = "def add(a, b:\n    return a + b"
+
+
+@pytest.mark.parametrize(
+    ("around", "prompt"),
+    [
+        ("{}", ADD),
+        ("Here is the function:\n\n{}", ADD),
+        ("Sure! Here it is:\n{}", ADD),
+        ("Here is the function:\n\n{}\n\nThis function takes two numbers.", ADD),
+        ("{}\n\nYou can use it like this:\n\nprint(add(1, 2))", ADD),
+        ("{}\n\n1. It takes two numbers, a and b.\n2. It returns their sum.", ADD),
+        ("Here is the function:\n\n{}", "Write a function that adds."),
+        ("```\n{}\n```\nIt prints:\n```\n5 as it should\n```", ADD),
+        ("```bash\npip install it now\n```\nThen:\n```python\n{}\n```", ADD),
+        ("```python\n{}\n```\nThat gives:\n```python\n5\n```", ADD),
+        ("```python\n{}\n```\nAs in:\n```python\n>>> add(2, 3)\n5\n```", ADD),
+        ("{}", "Write a Python function that returns JSON."),
+        ("{}", "Complete this Python code:\n\ndef add(a, b):"),
+        ("{}", 'def add(a, b):\n    """As in JSON or SQL."""'),
+    ],
+)
+def test_words_around_code_do_not_break_it_and_do_not_mend_it(around: str, prompt: str) -> None:
+    assert ask("code_syntax", around.format(ADDS), prompt).ruling is RIGHT
+    assert ask("code_syntax", around.format(BROKEN), prompt).ruling is WRONG
+
+
+def test_every_fenced_block_must_parse() -> None:
+    two = "First:\n```python\n{}\n```\nThen:\n```python\n{}\n```"
+    assert ask("code_syntax", two.format(ADDS, "print(add(1, 2))"), ADD).ruling is RIGHT
+    assert ask("code_syntax", two.format(ADDS, BROKEN), ADD).ruling is WRONG
+    assert ask("code_syntax", two.format(BROKEN, ADDS), ADD).ruling is WRONG
+    assert ask("code_syntax", two.format("5", "add"), ADD).ruling is WRONG
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Write a Rust function that adds.",
+        "Write a Kotlin function that adds.",
+        "Write a C# method that adds.",
+        "fn add(a: i32, b: i32) -> i32 {",
+        "function add(a, b) {",
+        "Translate this Python function to Rust:\n\ndef add(a, b):\n    return a + b",
+        "Put this into Rust:\n\ndef add(a, b):\n    return a + b",
+    ],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [ADDS, f"```python\n{ADDS}\n```", "fn add(a: i32) -> i32 { a }", "```\nfun add() = 1\n```"],
+)
+def test_another_language_is_not_parsed_as_python(prompt: str, answer: str) -> None:
+    assert ask("code_syntax", answer, prompt).ruling is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("Write a story about a school class.", "Once upon a time, a class went to the sea."),
+        ("Write a function that adds.", "function add(a, b) { return a + b; }"),
+        ("Write a function that adds.", "```\nfn add(a: i32, b: i32) -> i32 { a + b }\n```"),
+    ],
+)
+def test_what_may_be_no_code_or_in_another_language_is_not_accused(
+    prompt: str, answer: str
+) -> None:
+    assert ask("code_syntax", answer, prompt).ruling is NOT_APPLICABLE
+    assert ask("code_syntax", "```python\nprint(1\n```", prompt).ruling is WRONG
+
+
 # --- response, JSON schema, garbage
 
 
-def test_relevance_tells_an_answer_to_another_question() -> None:
-    prompt = "Why is the sky blue during the day?"
-    on_topic = "The sky looks blue because air scatters the shorter wavelengths of sunlight most."
-    off_topic = "A good recipe begins with fresh tomatoes, basil, olive oil and some patience."
-    assert ask("response", on_topic, prompt, min_relevance=0.2).ruling is RIGHT
-    assert ask("response", off_topic, prompt, min_relevance=0.2).ruling is WRONG
-    assert ask("response", "Rayleigh scattering.", prompt).ruling is NOT_APPLICABLE
-    assert ask("response", "", prompt).ruling is WRONG
-    assert ask("response", on_topic, "2+2=").ruling is NOT_APPLICABLE
+SKY = "Why is the sky blue during the day?"
+
+
+@pytest.mark.parametrize(
+    "answer", ["The sky looks blue because air scatters short waves of sunlight most.", "Blue air."]
+)
+def test_an_answer_that_takes_up_what_was_asked_is_relevant(answer: str) -> None:
+    assert ask("response", answer, SKY, min_relevance=0.2).ruling is RIGHT
+
+
+@pytest.mark.parametrize(
+    ("answer", "prompt"),
+    [
+        ("A recipe begins with fresh tomatoes, basil, olive oil and some patience.", SKY),
+        ("Rayleigh scattering.", SKY),
+        ("Plants turn light, water and carbon dioxide into sugar.", "Explain photosynthesis."),
+        ("4", "2+2="),
+        ("I can't stand the rain, but the sun makes it worth the wait.", SKY),
+        ("I cannot tell you all. " + "Rayleigh scattering favours short waves. " * 8, "Why?"),
+    ],
+)
+def test_few_shared_words_prove_nothing(answer: str, prompt: str) -> None:
+    assert ask("response", answer, prompt).ruling is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        " \n",
+        SKY,
+        "why is the sky blue during the day",
+        f"{SKY} {SKY}\n{SKY}",
+        "I'm sorry, but I can't help with that.",
+        "I am unable to answer this question.",
+        "As an AI language model, I cannot provide that.",
+        "Unfortunately, I can’t explain why the sky is blue.",
+    ],
+)
+def test_what_answers_nothing_is_wrong(answer: str) -> None:
+    assert ask("response", answer, SKY).ruling is WRONG
 
 
 SCHEMA = {
@@ -221,11 +394,63 @@ SCHEMA = {
         ('{"name": 5}', FinishReason.STOP, WRONG),
         ("Ada", FinishReason.STOP, WRONG),
         ('{"name": "Ad', LENGTH, NOT_APPLICABLE),
+        ('{"name": "Ada", "born": 1815}', FinishReason.STOP, WRONG),
     ],
 )
 def test_json_is_held_to_its_schema(answer: str, finish: FinishReason, ruling: Ruling) -> None:
     pytest.importorskip("jsonschema")
     assert ask("json_schema", answer, finish=finish, schema=SCHEMA).ruling is ruling
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_no_json(constant: str) -> None:
+    assert ask("json_schema", constant, schema={}).ruling is WRONG
+
+
+ENDLESS = "(a|a|aa)+$"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "pattern": ENDLESS},
+        {"patternProperties": {ENDLESS: True}},
+        {"additionalProperties": False, "patternProperties": {ENDLESS: True}},
+    ],
+)
+def test_a_pattern_of_a_schema_that_does_not_end_does_not_stop_the_run(schema: Any) -> None:
+    text = "a" * 60 + "b"
+    answer: Any = {text: 1} if "patternProperties" in schema else text
+    given = ask("json_schema", json.dumps(answer), schema=schema)
+    assert given.ruling is NOT_APPLICABLE
+    assert "did not come to an end" in given.reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "ruling"),
+    [
+        ({"x_a": 1}, RIGHT),
+        ({"x_a": "1"}, WRONG),
+        ({"y_a": 1}, WRONG),
+        ({"id": "ab"}, RIGHT),
+        ({"id": "AB"}, WRONG),
+        ([], RIGHT),
+    ],
+)
+def test_patterns_of_a_schema_hold(answer: Any, ruling: Ruling) -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"id": {"pattern": "^[a-z]+$"}},
+        "patternProperties": {"^x_": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    assert ask("json_schema", json.dumps(answer), schema=schema).ruling is ruling
+
+
+def test_a_schema_that_refers_to_itself_without_end_is_not_applicable() -> None:
+    given = ask("json_schema", "{}", schema={"$ref": "#"})
+    assert given.ruling is NOT_APPLICABLE
+    assert "refers to itself" in given.reason
 
 
 def test_a_schema_elsewhere_is_not_fetched() -> None:
@@ -338,6 +563,7 @@ def test_a_composite_joins_its_members(mode: str, members: list[Any], ruling: Ru
         ("regex", {"pattern": "("}, "config.pattern: not a regular expression"),
         ("regex", {"pattern": "x" * 2000}, "config.pattern: string should have at most 1000"),
         ("json_schema", {"schema": {"type": "objekt"}}, "not a JSON Schema"),
+        ("json_schema", {"schema": {"pattern": "("}}, "not a JSON Schema"),
         ("json_schema", {}, "config.schema is missing"),
         ("code_syntax", {"languages": []}, "config.languages"),
         ("code_syntax", {"languages": ["a b"]}, "'a b' is not the name of a language"),

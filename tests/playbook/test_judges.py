@@ -20,10 +20,22 @@ def chosen(prompt: str | Prompt, *settings: Oracle) -> list[OracleSpec]:
 
 
 @pytest.mark.parametrize(
-    "prompt", ["2+2=", "What is 15 - 7?", "Calculate 7*8", "100/4", "12 × 3", "What is 0.1 + 0.2?"]
+    "prompt",
+    [
+        "2+2=",
+        "What is 15 - 7?",
+        "Calculate 7*8",
+        "100/4",
+        "12 × 3",
+        "What is 0.1 + 0.2?",
+        "15-7",
+        "what's 100/4?",
+        "I have 3 + 4 apples.",
+        "What is 5+3 minus my age?",
+    ],
 )
 def test_a_sum_is_computed(prompt: str) -> None:
-    assert chosen(prompt) == [OracleSpec("arithmetic"), OracleSpec("garbage")]
+    assert chosen(prompt) == [OracleSpec("arithmetic")]
 
 
 @pytest.mark.parametrize(
@@ -33,16 +45,33 @@ def test_a_sum_is_computed(prompt: str) -> None:
         "fn main() {",
         "async function go()",
         "class A:",
+        "import os, sys",
+        "from os import path",
+        "let x = 1;",
+        "for i in range(3):",
         "Fix this:\n```\nx = \n```",
         "Write a Python function that adds.",
     ],
 )
 def test_the_beginning_of_code_is_parsed(prompt: str) -> None:
-    assert chosen(prompt) == [OracleSpec("code_syntax"), OracleSpec("garbage")]
+    assert chosen(prompt) == [OracleSpec("code_syntax")]
 
 
 @pytest.mark.parametrize(
-    "prompt", ["Who are you?", "GPT-4 and a top-10 list", "Explain the class struggle.", "1984"]
+    "prompt",
+    [
+        "Who are you?",
+        "GPT-4 and a top-10 list",
+        "Explain the class struggle.",
+        "1984",
+        "Describe the sea in 1-2 sentences.",
+        "Who is there for me 24/7?",
+        "What happened on 2024-11-29?",
+        "let me know what a tide is",
+        "for how long does an egg boil?",
+        "import duties are paid by",
+        "class of 1984",
+    ],
 )
 def test_plain_text_is_only_asked_not_to_be_garbage(prompt: str) -> None:
     assert chosen(prompt) == []
@@ -57,7 +86,7 @@ def test_the_playbook_says_how_strict_an_oracle_is() -> None:
 
 def test_an_oracle_for_other_prompts_is_not_asked() -> None:
     assert chosen("Who are you?", TOLERANT) == []
-    assert chosen("2+2=", RELEVANT) == [OracleSpec("arithmetic"), OracleSpec("garbage")]
+    assert chosen("2+2=", RELEVANT) == [OracleSpec("arithmetic")]
     assert chosen("Who are you?", RELEVANT) == [OracleSpec("response", {"min_relevance": 0.3})]
 
 

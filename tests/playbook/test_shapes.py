@@ -190,8 +190,8 @@ def test_prompts_of_a_kernel_profile_are_all_used_not_only_the_first(write: Writ
     assert fields(made) == ["kernel_profile"]
     by_name = {check.scenario.name: check.scenario for check in made.scenarios if check.scenario}
     oracles = {name: [o.type for o in s.oracles] for name, s in by_name.items()}
-    assert oracles["prompt-001"] == ["arithmetic", "garbage"]
-    assert oracles["prompt-003"] == ["code_syntax", "garbage"]
+    assert oracles["prompt-001"] == ["arithmetic"]
+    assert oracles["prompt-003"] == ["code_syntax"]
     assert oracles["prompt-004"] == []
 
 

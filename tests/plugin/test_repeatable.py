@@ -52,7 +52,7 @@ def test_one_playbook_gives_the_same_prompts_order_outcomes_and_score_twice(sess
     for modality in ("run", "chat"):
         story = by_check[f"story[gguf-cpu-{modality}]"]
         assert story["outcome"] == "inconclusive"
-        assert story["reason"].startswith("no oracle applies: ")
+        assert story["reason"].startswith("arithmetic does not apply: ")
     assert first["certificate"]["status"] == "PARTIAL"
 
     sums = by_check["property-01-arithmetic[gguf-cpu-run]"]
@@ -64,4 +64,4 @@ def test_one_playbook_gives_the_same_prompts_order_outcomes_and_score_twice(sess
 def test_what_no_oracle_can_judge_is_told_and_never_passes(session: Any) -> None:
     result = session.run("-k", "story", "-rs", playbook=PLAYBOOK)
     assert "passed" not in result.parseoutcomes()
-    result.stdout.fnmatch_lines(["SKIPPED*inconclusive: no oracle applies: *"])
+    result.stdout.fnmatch_lines(["SKIPPED*inconclusive: arithmetic does not apply: *"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_aprqa.judge.oracles.oracle import Case, Oracle, OracleAnswer, Ruling
+from pytest_aprqa.judge.oracles.oracle import Case, Oracle, OracleAnswer, Role, Ruling, left_open
 from pytest_aprqa.judge.oracles.registry import (
     OracleError,
     make_oracle,
@@ -15,7 +15,9 @@ __all__ = [
     "Oracle",
     "OracleAnswer",
     "OracleError",
+    "Role",
     "Ruling",
+    "left_open",
     "make_oracle",
     "oracle_types",
     "validate_config",

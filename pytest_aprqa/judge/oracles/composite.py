@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pytest_aprqa.judge.oracles.oracle import Case, Oracle, OracleAnswer, Ruling
+from pytest_aprqa.judge.oracles.oracle import Case, Oracle, OracleAnswer, Role, Ruling
 
 
 class Mode(StrEnum):
@@ -35,7 +35,8 @@ class Member(BaseModel):
 class Composite(Oracle):
     """All, or any, of several oracles say right.
 
-    Members that do not apply are left out; when none applies, neither does the composite.
+    Members that do not apply are left out; when none applies but those that only look for garbage,
+    neither does the composite.
     """
 
     mode: Mode = Mode.ALL
@@ -47,9 +48,20 @@ class Composite(Oracle):
             member.oracle()
         return self
 
+    @property
+    def role(self) -> Role:
+        """A guard when it is made of nothing else."""
+        roles = {member.oracle().role for member in self.oracles}
+        return Role.GUARD if roles == {Role.GUARD} else Role.JUDGE
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether one of its members does."""
+        return any(member.oracle().needs_reference for member in self.oracles)
+
     def judge(self, case: Case) -> OracleAnswer:
         """Ask the members."""
-        answers = [member.oracle().judge(case) for member in self.oracles]
+        answers = [answer for member in self.oracles if (answer := self._ask(member, case))]
         decisive = Ruling.WRONG if self.mode is Mode.ALL else Ruling.RIGHT
         other = Ruling.RIGHT if decisive is Ruling.WRONG else Ruling.WRONG
         for ruling in (decisive, other, Ruling.NOT_APPLICABLE):
@@ -60,7 +72,14 @@ class Composite(Oracle):
                     "; ".join(answer.reason for answer in having),
                     self._expected([a for a in answers if a.ruling is not Ruling.NOT_APPLICABLE]),
                 )
-        raise AssertionError("a composite has at least one member")
+        raise AssertionError("a composite has a member that is no guard, or only guards")
+
+    def _ask(self, member: Member, case: Case) -> OracleAnswer | None:
+        """Return what a member says, None for a guard that has nothing to object."""
+        oracle = member.oracle()
+        answer = oracle.judge(case)
+        silent = oracle.role is Role.GUARD and answer.ruling is Ruling.RIGHT
+        return None if silent and self.role is not Role.GUARD else answer
 
     def _expected(self, answers: list[OracleAnswer]) -> str | None:
         join = " and " if self.mode is Mode.ALL else " or "

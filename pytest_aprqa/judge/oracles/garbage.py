@@ -7,7 +7,7 @@ from collections import Counter
 from pydantic import Field
 
 from pytest_aprqa.judge.garbage import inspect_text
-from pytest_aprqa.judge.oracles.oracle import Case, Oracle, OracleAnswer, right, wrong
+from pytest_aprqa.judge.oracles.oracle import Case, Oracle, OracleAnswer, Role, right, wrong
 
 LEAST_WORDS = 12  # of an answer whose share of one word means something
 LEAST_CHARACTERS = 40  # of an answer whose variety of characters means something
@@ -16,6 +16,7 @@ LEAST_CHARACTERS = 40  # of an answer whose variety of characters means somethin
 class Garbage(Oracle):
     """The answer is not garbage.
 
+    Beside other oracles it only objects: an answer they cannot judge does not pass for it.
     The two limits speak of answers long enough for them: "4" has one character and consists of one
     word, and is a good answer.
     """
@@ -32,6 +33,11 @@ class Garbage(Oracle):
         description="Fewest different characters, white space aside, in an answer of "
         f"{LEAST_CHARACTERS} or more",
     )
+
+    @property
+    def role(self) -> Role:
+        """Not to be garbage makes no answer right."""
+        return Role.GUARD
 
     def judge(self, case: Case) -> OracleAnswer:
         """Inspect the text."""

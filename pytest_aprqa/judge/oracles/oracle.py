@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +19,19 @@ class Ruling(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     NOT_APPLICABLE = "not applicable"
+
+
+class Role(StrEnum):
+    """What an oracle's word is worth beside that of others."""
+
+    JUDGE = "judge"
+    """Says whether the answer is right; where it cannot, nothing else makes up for it."""
+
+    WITNESS = "witness"
+    """Says something about the answer; where it cannot, a judge's word is enough."""
+
+    GUARD = "guard"
+    """Only objects: that it finds nothing is a pass where nothing else is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,16 @@ class Oracle(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def role(self) -> Role:
+        """What its word is worth beside that of others; a judge unless it says otherwise."""
+        return Role.JUDGE
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it can say nothing without the reference's answer."""
+        return False
+
     @abstractmethod
     def judge(self, case: Case) -> OracleAnswer:
         """Judge one answer."""
@@ -81,3 +105,19 @@ def wrong(reason: str, expected: str | None = None) -> OracleAnswer:
 def not_applicable(reason: str) -> OracleAnswer:
     """Return that this oracle has nothing to say of the answer, and why."""
     return OracleAnswer(Ruling.NOT_APPLICABLE, reason)
+
+
+def left_open(asked: Sequence[tuple[Role, OracleAnswer]]) -> list[OracleAnswer]:
+    """Return what leaves a question unjudged although no oracle objects.
+
+    That is every judge that does not apply, and every witness where none but guards apply.
+    """
+    spoken = any(
+        role is not Role.GUARD and answer.ruling is not Ruling.NOT_APPLICABLE
+        for role, answer in asked
+    )
+    return [
+        answer
+        for role, answer in asked
+        if answer.ruling is Ruling.NOT_APPLICABLE and (role is Role.JUDGE or not spoken)
+    ]

@@ -8,6 +8,7 @@ from pytest_aprqa.judge.oracles.oracle import (
     Case,
     Oracle,
     OracleAnswer,
+    Role,
     not_applicable,
     right,
     wrong,
@@ -32,6 +33,16 @@ class AgreesWithReference(Oracle):
         allow_inf_nan=False,
         description="Largest margin between the two best tokens that counts as a tie",
     )
+
+    @property
+    def role(self) -> Role:
+        """The reference itself has nothing to agree with."""
+        return Role.WITNESS
+
+    @property
+    def needs_reference(self) -> bool:
+        """Without it there is nothing to agree with."""
+        return True
 
     def judge(self, case: Case) -> OracleAnswer:
         """Compare with the reference's tokens, or its text where there are none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -15,6 +14,7 @@ from pytest_aprqa.judge.oracles.oracle import (
     right,
     wrong,
 )
+from pytest_aprqa.judge.oracles.whole_words import folded, holds_word
 
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 
@@ -35,13 +35,20 @@ class Exact(Oracle):
         expected = " or ".join(repr(value) for value in allowed)
         answer = case.answer.strip()
         for value in allowed:
-            if _fold(answer, self.case_sensitive) == _fold(value.strip(), self.case_sensitive):
+            if self._folded(answer) == self._folded(value.strip()):
                 return right(f"the answer is {value!r}", expected)
         return wrong(f"the answer is {_short(answer)}, not {expected}", expected)
 
+    def _folded(self, text: str) -> str:
+        return folded(text, case_sensitive=self.case_sensitive)
+
 
 class Contains(Oracle):
-    """The answer contains given words, as whole words: "4" is not in "14"."""
+    """The answer contains given words, as whole words: "4" is not in "14", nor "10" in "10.5".
+
+    What a script without word spaces writes is looked for anywhere. Words are looked for, no more:
+    "not Paris" contains Paris.
+    """
 
     all: tuple[NonEmpty, ...] = Field(default=(), description="All of these must occur")
     any: tuple[NonEmpty, ...] = Field(default=(), description="At least one of these must occur")
@@ -78,12 +85,8 @@ class Contains(Oracle):
         return " and ".join(f"{how} {list(words)}" for how, words in parts if words)
 
     def _occurs(self, word: str, answer: str) -> bool:
-        needle, hay = _fold(word, self.case_sensitive), _fold(answer, self.case_sensitive)
-        if not self.whole_words:
-            return needle in hay
-        before = r"(?<!\w)" if needle[0].isalnum() else ""
-        after = r"(?!\w)" if needle[-1].isalnum() else ""
-        return re.search(before + re.escape(needle) + after, hay) is not None
+        needle, hay = (folded(text, case_sensitive=self.case_sensitive) for text in (word, answer))
+        return holds_word(hay, needle) if self.whole_words else needle in hay
 
 
 class Regex(Oracle):
@@ -125,10 +128,6 @@ class Regex(Oracle):
         if match is None:
             return wrong(f"/{self.pattern}/ does not match {_short(case.answer)}", expected)
         return right(f"/{self.pattern}/ matches {_short(match.group())}", expected)
-
-
-def _fold(text: str, case_sensitive: bool) -> str:
-    return text if case_sensitive else text.casefold()
 
 
 def _short(text: str, most: int = 80) -> str:

@@ -8,8 +8,15 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from pytest_aprqa.judge.oracles.code_syntax import json_code, python_code, tree_sitter_code
+from pytest_aprqa.judge.oracles.code_syntax.languages import (
+    asked_for,
+    begun_in,
+    named_in,
+    usual_name,
+)
+from pytest_aprqa.judge.oracles.code_syntax.readings import fenced, unfenced
 from pytest_aprqa.judge.oracles.code_syntax.syntax import Source, Syntax, Verdict
-from pytest_aprqa.judge.oracles.fences import fenced_blocks
+from pytest_aprqa.judge.oracles.fences import Block, fenced_blocks
 from pytest_aprqa.judge.oracles.oracle import (
     Case,
     Oracle,
@@ -20,44 +27,9 @@ from pytest_aprqa.judge.oracles.oracle import (
 )
 from pytest_aprqa.observation import FinishReason
 
-_ALIASES = {
-    "py": "python",
-    "python3": "python",
-    "js": "javascript",
-    "node": "javascript",
-    "ts": "typescript",
-    "rs": "rust",
-    "golang": "go",
-    "c++": "cpp",
-    "sh": "bash",
-}
-# A prompt that is itself the beginning of code.
-_STEMS: dict[str, re.Pattern[str]] = {
-    "python": re.compile(
-        r"^\s*(?:async\s+)?(?:def|class)\s+\w+.*:?\s*$|^\s*(?:from|import)\s+\w", re.MULTILINE
-    ),
-    "rust": re.compile(r"^\s*(?:pub\s+)?(?:fn|struct|enum|impl|trait|use)\s+\w", re.MULTILINE),
-    "javascript": re.compile(
-        r"^\s*(?:export\s+)?(?:async\s+)?function\b|^\s*(?:const|let|var)\s+\w+\s*=", re.MULTILINE
-    ),
-    "go": re.compile(r"^\s*(?:func|package)\s+\w", re.MULTILINE),
-    "json": re.compile(r"^\s*[\[{]"),
-}
 _TALK = re.compile(
     r"\b(?:code|function|program|script|method|class|implement|snippet|object)\b", re.IGNORECASE
 )
-_NAMES = {
-    "python": r"python",
-    "rust": r"rust",
-    "javascript": r"javascript|node\.?js",
-    "typescript": r"typescript",
-    "go": r"golang|go (?:function|program|code)|in go\b",
-    "json": r"json",
-    "java": r"java\b",
-    "c": r"\bc (?:function|program|code)|in c\b",
-    "cpp": r"c\+\+",
-    "bash": r"bash|shell",
-}
 
 
 class CodeSyntax(Oracle):
@@ -67,7 +39,9 @@ class CodeSyntax(Oracle):
     the package `tree-sitter-<language>` is installed; without a parser the oracle does not apply.
     An answer that was cut off may end in an unfinished statement, never contain a broken one; when
     it ends before anything can be said, the oracle does not apply. When the prompt holds the
-    beginning of the code, that and the answer are parsed as one text.
+    beginning of the code, that and the answer are parsed as one text. Words around the code are
+    left out; of several fenced blocks in the language all must parse. A prompt that names, or
+    begins in, a language which is not among `languages` is not judged.
     """
 
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("python",)
@@ -77,76 +51,73 @@ class CodeSyntax(Oracle):
     def _named_as_usual(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
         if bad := [name for name in languages if not re.fullmatch(r"[A-Za-z+#_0-9]+", name)]:
             raise ValueError(f"{bad[0]!r} is not the name of a language")
-        return tuple(_usual_name(name) for name in languages)
+        return tuple(usual_name(name) for name in languages)
 
     def judge(self, case: Case) -> OracleAnswer:
         """Find the code in the answer and parse it."""
-        sources = self._sources(case)
-        if isinstance(sources, str):
-            return not_applicable(sources)
-        verdicts = [_parse(source) for source in sources]
-        best = min(verdicts, key=lambda verdict: _PREFERENCE.index(verdict.syntax))
-        expected = f"{sources[0].language} that parses"
-        if best.syntax is Syntax.VALID:
-            return right(best.reason, expected)
-        if best.syntax is Syntax.UNKNOWN:
-            return not_applicable(best.reason)
-        return wrong(best.reason, expected)
-
-    def _sources(self, case: Case) -> list[Source] | str:
-        """Return the readings of the answer as code, or why there are none."""
-        cut_off = case.finish is FinishReason.LENGTH
+        blocks = [block for block in fenced_blocks(case.answer) if block.body.strip()]
         prompt = case.scenario.prompt
-        asked = self._asked_language(prompt)
-        blocks = [b for b in fenced_blocks(case.answer) if b.body.strip()]
-        if blocks:
-            block = next((b for b in blocks if _usual_name(b.language) == asked), blocks[0])
-            language = _usual_name(block.language) or asked
-            if language not in self.languages:
-                return f"the answer's code is {language or 'of no known language'}, not asked for"
-            return [Source(language, "", block.body, cut_off and not block.closed)]
-        if asked is None:
-            return "the prompt does not ask for code in a language of this oracle"
-        return _readings(asked, prompt, case.answer, cut_off)
+        asked = asked_for(prompt, self.languages)
+        language = asked or self._assumed(prompt, blocks)
+        if language is None:
+            return not_applicable("the prompt does not ask for code in a language of this oracle")
+        if language not in self.languages:
+            return not_applicable(f"the code is {language}, not {' or '.join(self.languages)}")
+        sources = _sources(case, language, blocks)
+        if not sources:
+            return not_applicable(f"the answer's code is {blocks[0].language}, not {language}")
+        verdicts = [_parse(source) for source in sources]
+        verdict = _all(verdicts) if blocks else min(verdicts, key=_preference)
+        if asked is None and language not in (*_labels(blocks), *begun_in(case.answer)):
+            verdict = _if_valid(verdict, language)
+        return _ruling(verdict, language)
 
-    def _asked_language(self, prompt: str) -> str | None:
-        """Return the language of this oracle the prompt begins in or names."""
-        for language in self.languages:
-            if language in _STEMS and _STEMS[language].search(prompt):
-                return language
-        named = [
-            language
-            for language in self.languages
-            if re.search(_NAMES.get(language, rf"\b{re.escape(language)}\b"), prompt, re.IGNORECASE)
-        ]
-        if len(named) == 1:
-            return named[0]
+    def _assumed(self, prompt: str, blocks: list[Block]) -> str | None:
+        """Return the language of an answer to a prompt that names none, or several of ours."""
+        named = named_in(prompt, self.languages)
+        if not set(named) <= set(self.languages):
+            return None
+        if labels := _labels(blocks):
+            return next((label for label in labels if label in self.languages), labels[0])
         return self.languages[0] if len(self.languages) == 1 and _TALK.search(prompt) else None
 
 
-_PREFERENCE = (Syntax.VALID, Syntax.UNKNOWN, Syntax.INVALID)
-"""One reading that may be right is enough: all but one are guesses at what the model meant."""
+def _labels(blocks: list[Block]) -> list[str]:
+    return [usual_name(block.language) for block in blocks if block.language]
 
 
-def _readings(language: str, prompt: str, answer: str, cut_off: bool) -> list[Source]:
-    """Return what the code of an answer without fences can be.
-
-    It goes on where the prompt's code ends, or stands there whole, or after some words about it.
-    """
-    whole = Source(language, "", answer, cut_off)
-    stem = _STEMS.get(language)
-    begun = stem.search(prompt) if stem else None
-    if stem is None or begun is None:
-        return [whole]
-    readings = [Source(language, prompt[begun.start() :].lstrip("\n"), answer, cut_off), whole]
-    told = stem.search(answer)
-    if told and answer[: told.start()].strip():
-        readings.append(Source(language, "", answer[told.start() :], cut_off))
-    return readings
+def _sources(case: Case, language: str, blocks: list[Block]) -> list[Source]:
+    cut_off = case.finish is FinishReason.LENGTH
+    if blocks:
+        return fenced(blocks, language, cut_off)
+    return unfenced(language, case.scenario.prompt, case.answer, cut_off)
 
 
-def _usual_name(language: str) -> str:
-    return _ALIASES.get(language.lower(), language.lower())
+def _if_valid(verdict: Verdict, language: str) -> Verdict:
+    """Return a verdict on what may not be code at all, or not in this language."""
+    if verdict.syntax is Syntax.VALID:
+        return verdict
+    return Verdict(Syntax.UNKNOWN, f"the prompt names no language, and the answer is no {language}")
+
+
+def _ruling(verdict: Verdict, language: str) -> OracleAnswer:
+    expected = f"{language} that parses"
+    if verdict.syntax is Syntax.VALID:
+        return right(verdict.reason, expected)
+    if verdict.syntax is Syntax.UNKNOWN:
+        return not_applicable(verdict.reason)
+    return wrong(verdict.reason, expected)
+
+
+def _all(verdicts: list[Verdict]) -> Verdict:
+    """Return what several blocks amount to: the first that breaks, or else the best."""
+    broken = (verdict for verdict in verdicts if verdict.syntax is Syntax.INVALID)
+    return next(broken, min(verdicts, key=_preference))
+
+
+def _preference(verdict: Verdict) -> int:
+    """One reading that may be right is enough: all but one are guesses at what the model meant."""
+    return verdict.syntax.value
 
 
 def _parse(source: Source) -> Verdict:

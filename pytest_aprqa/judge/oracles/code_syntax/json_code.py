@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from pytest_aprqa.judge.oracles import strict_json
 from pytest_aprqa.judge.oracles.code_syntax.syntax import Source, Syntax, Verdict
 
 
@@ -13,11 +14,13 @@ def parse(source: Source) -> Verdict:
     if not text:
         return Verdict(Syntax.INVALID, "there is no JSON")
     try:
-        json.loads(text)
+        strict_json.loads(text)
     except json.JSONDecodeError as error:
         if source.cut_off and _ends_early(text, error):
             return Verdict(Syntax.UNKNOWN, "the JSON was cut off")
         return Verdict(Syntax.INVALID, f"line {error.lineno}: {error.msg}")
+    except ValueError as error:
+        return Verdict(Syntax.INVALID, str(error))
     except RecursionError:
         return Verdict(Syntax.UNKNOWN, "the JSON is nested too deeply to parse")
     return Verdict(Syntax.VALID, "the JSON parses")

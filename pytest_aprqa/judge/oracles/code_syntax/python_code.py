@@ -75,7 +75,9 @@ def _with_substance(text: str, source: Source) -> Verdict:
         return Verdict(Syntax.VALID, f"{written} Python statements parse")
     if source.cut_off:
         return Verdict(Syntax.UNKNOWN, "the answer was cut off before its first statement ended")
-    return Verdict(Syntax.INVALID, "the answer holds no Python statement")
+    if _has_signs(text):
+        return Verdict(Syntax.UNKNOWN, "nothing tells an expression alone from words")
+    return Verdict(Syntax.IDLE, "the answer holds no Python statement")
 
 
 def _statements(text: str) -> int:
@@ -84,13 +86,34 @@ def _statements(text: str) -> int:
         text = text.rstrip() + "\n    ...\n" if not text.rstrip().endswith("...") else text
     if _syntax_error(text) is not None:
         return 0
+    return sum(isinstance(node, ast.stmt) and not _is_idle(node) for node in ast.walk(_tree(text)))
+
+
+def _tree(text: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
-        tree = ast.parse(text)
-    return sum(isinstance(node, ast.stmt) and not _is_idle(node) for node in ast.walk(tree))
+        return ast.parse(text)
+
+
+_WORDS = (
+    ast.Name | ast.Constant | ast.Tuple | ast.Attribute | ast.IfExp | ast.Compare
+    | ast.BoolOp | ast.boolop | ast.BinOp | ast.operator | ast.UnaryOp | ast.unaryop
+    | ast.cmpop | ast.expr_context
+)  # fmt: skip
+"""What an expression is made of that may be prose: "Paris is great", "yes or no", "well-known"."""
+
+_SIGNS = (
+    ast.operator | ast.UAdd | ast.USub | ast.Invert
+    | ast.Eq | ast.NotEq | ast.Lt | ast.LtE | ast.Gt | ast.GtE
+)  # fmt: skip
+"""Operators that are no words."""
 
 
 def _is_idle(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(
-        node.value, ast.Name | ast.Constant | ast.Tuple | ast.UnaryOp
+    return isinstance(node, ast.Expr) and all(
+        isinstance(part, _WORDS) for part in ast.walk(node.value)
     )
+
+
+def _has_signs(text: str) -> bool:
+    return any(isinstance(node, _SIGNS) for node in ast.walk(_tree(text)))

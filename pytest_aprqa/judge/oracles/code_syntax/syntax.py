@@ -7,11 +7,12 @@ from enum import Enum, auto
 
 
 class Syntax(Enum):
-    """Whether code parses; unknown when nothing can tell."""
+    """Whether code parses; idle when it does and says nothing, unknown when nothing can tell."""
 
     VALID = auto()
-    INVALID = auto()
     UNKNOWN = auto()
+    IDLE = auto()
+    INVALID = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def parse(source: Source) -> Verdict:
     if error is None and root.named_child_count:
         return Verdict(Syntax.VALID, f"the {source.language} parses")
     if error is None:
-        return Verdict(Syntax.INVALID, f"the answer holds no {source.language}")
+        return Verdict(Syntax.IDLE, f"the answer holds no {source.language}")
     if source.cut_off and _reaches_the_end(error, data):
         return Verdict(Syntax.UNKNOWN, "the code was cut off inside a statement")
     return Verdict(Syntax.INVALID, f"line {error.start_point[0] + 1}: not {source.language}")
