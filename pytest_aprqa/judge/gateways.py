@@ -39,15 +39,15 @@ def judge_g0(report: FileReport, *, converted: bool = False) -> Judgement:
     return corroborated(f"The files are consistent: {looked_at}.", compared)
 
 
-def judge_g2(generation: Generation, reference: Generation | None = None) -> Judgement:
+def judge_g2(generation: Generation, *, reference_holds: bool = False) -> Judgement:
     """Judge whether one short generation yields output at all.
 
     A lone end-of-sequence token is no output.
 
     Args:
         generation: of the artifact under test.
-        reference: the reference's answer to the same prompt, when the artifact is not itself
-            the reference; it decides whose fault an empty answer is.
+        reference_holds: the reference, when the artifact is not itself the reference, passes
+            this gateway; then an empty answer is the conversion's doing.
     """
     if generation.finish is FinishReason.CANCELLED:
         return inconclusive(
@@ -61,10 +61,9 @@ def judge_g2(generation: Generation, reference: Generation | None = None) -> Jud
         reason = f"The engine declined the request: {generation.refusal or 'no reason given'}"
     else:
         reason = f"The generation ended ({generation.finish}) after {tokens} tokens without text."
-    fault_of_conversion = reference is not None and _yields(reference)
     return falsified(
         reason,
-        Attribution.CONVERSION if fault_of_conversion else Attribution.MODEL,
+        Attribution.CONVERSION if reference_holds else Attribution.MODEL,
         compared,
         expected="at least one token of text",
     )
@@ -115,7 +114,7 @@ def judge_g4(
     generations: Sequence[Generation],
     *,
     false_alarm_rate: float | None = None,
-    reference: Sequence[Generation] = (),
+    reference_holds: bool = False,
     alpha: float = GARBAGE_ALPHA,
 ) -> Judgement:
     """Judge whether the outputs are garbage more often than the detector errs.
@@ -130,8 +129,8 @@ def judge_g4(
             Refused requests are left out: they have no text.
         false_alarm_rate: how often the detector calls a sound output garbage; by default the
             upper 95 % bound of what was measured of it.
-        reference: the reference's answers to the same prompts; when they are garbage too, the
-            fault is the model's and not the conversion's.
+        reference_holds: the reference, when the artifact is not itself the reference, passes
+            this gateway; then garbage is the conversion's doing.
         alpha: probability of falsifying a sound model.
     """
     if false_alarm_rate is None:
@@ -149,13 +148,9 @@ def judge_g4(
             compared,
             metrics=metrics,
         )
-    reference_total, reference_reasons = _garbage(reference)
-    reference_fails = reference_total == 0 or _is_too_much(
-        len(reference_reasons), reference_total, false_alarm_rate, alpha
-    )
     return falsified(
         f"{count} of {total} outputs are garbage, for instance: {reasons[0]}",
-        Attribution.MODEL if reference_fails else Attribution.CONVERSION,
+        Attribution.CONVERSION if reference_holds else Attribution.MODEL,
         compared,
         expected=f"no more garbage than a false-alarm rate of {false_alarm_rate:.2g} explains",
         metrics=metrics,

@@ -76,9 +76,8 @@ def test_a_refusal_fails_g2_in_the_engines_words() -> None:
     assert "prompt too long" in judgement.reason
 
 
-def test_the_reference_decides_whose_fault_silence_is(answer: Answer) -> None:
-    assert judge_g2(SILENT, answer("Paris.")).attribution is Attribution.CONVERSION
-    assert judge_g2(SILENT, SILENT).attribution is Attribution.MODEL
+def test_the_reference_decides_whose_fault_silence_is() -> None:
+    assert judge_g2(SILENT, reference_holds=True).attribution is Attribution.CONVERSION
     assert judge_g2(SILENT).attribution is Attribution.MODEL
 
 
@@ -152,9 +151,8 @@ def test_an_empty_answer_is_garbage() -> None:
 
 
 def test_the_reference_decides_whose_garbage_it_is(answer: Answer) -> None:
-    broken, sound = [answer(GARBAGE)] * 4, [answer(SOUND)] * 4
-    assert judge_g4(broken, reference=sound).attribution is Attribution.CONVERSION
-    assert judge_g4(broken, reference=broken).attribution is Attribution.MODEL
+    broken = [answer(GARBAGE)] * 4
+    assert judge_g4(broken, reference_holds=True).attribution is Attribution.CONVERSION
     assert judge_g4(broken).attribution is Attribution.MODEL
 
 
