@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
 
 from pytest_aprqa.judge.garbage import ERROR_RATES, inspect_text
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
@@ -113,6 +114,8 @@ def judge_g3(
 def judge_g4(
     generations: Sequence[Generation],
     *,
+    logprobs: Sequence[Sequence[float]] = (),
+    special_tokens: Collection[str] = (),
     false_alarm_rate: float | None = None,
     reference_holds: bool = False,
     alpha: float = GARBAGE_ALPHA,
@@ -127,6 +130,9 @@ def judge_g4(
     Args:
         generations: one per distinct prompt, since repeats of a prompt are not independent.
             Refused requests are left out: they have no text.
+        logprobs: for each of them the reference's log-probabilities of its tokens, in nats; none
+            when there is no sound reference.
+        special_tokens: texts of the tokenizer's special tokens, which no answer should show.
         false_alarm_rate: how often the detector calls a sound output garbage; by default the
             upper 95 % bound of what was measured of it.
         reference_holds: the reference, when the artifact is not itself the reference, passes
@@ -135,7 +141,7 @@ def judge_g4(
     """
     if false_alarm_rate is None:
         false_alarm_rate = upper_bound(ERROR_RATES.false_alarms, ERROR_RATES.sound)
-    total, reasons = _garbage(generations)
+    total, reasons = _garbage(generations, logprobs, special_tokens)
     compared = {"outputs": total}
     if not total:
         return inconclusive("There was no output to look at.", compared=compared)
@@ -161,15 +167,27 @@ def _is_too_much(count: int, total: int, false_alarm_rate: float, alpha: float) 
     return count > 0 and (count == total or rate_exceeds(count, total, false_alarm_rate, alpha))
 
 
-def _garbage(generations: Sequence[Generation]) -> tuple[int, list[str]]:
+def _garbage(
+    generations: Sequence[Generation],
+    logprobs: Sequence[Sequence[float]],
+    special_tokens: Collection[str],
+) -> tuple[int, list[str]]:
     """Return how many outputs were looked at, and why those that are garbage are."""
-    judged = [g for g in generations if g.finish is not FinishReason.REFUSED]
+    judged = 0
     reasons: list[str] = []
-    for generation in judged:
+    for generation, of_reference in zip_longest(generations, logprobs[: len(generations)]):
+        if generation.finish is FinishReason.REFUSED:
+            continue
+        judged += 1
         if any(not math.isfinite(value) for value in generation.logprobs or ()):
             reasons.append("the engine's log-probabilities are not finite.")
             continue
-        report = inspect_text(generation.text, finish=generation.finish)
+        report = inspect_text(
+            generation.text,
+            finish=generation.finish,
+            logprobs=of_reference,
+            special_tokens=special_tokens,
+        )
         if report.is_garbage:
             reasons.append(f"{report.reasons[0]} in {generation.text[:60]!r}.")
-    return len(judged), reasons
+    return judged, reasons

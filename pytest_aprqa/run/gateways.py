@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_aprqa.artifact.check import check_artifact
@@ -14,6 +15,12 @@ from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
 from pytest_aprqa.run.probes import probes, question
+from pytest_aprqa.run.quality import (
+    REFERENCE_LOGPROBS,
+    SPECIAL_TOKENS,
+    reference_logprobs,
+    special_tokens,
+)
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import settled, stops
 from pytest_aprqa.verdict.journal import read_journal
@@ -114,18 +121,24 @@ def _inference(check: Check, laboratory: Laboratory) -> Observed:
 
 def _quality(check: Check, laboratory: Laboratory) -> Observed:
     generations = probes(check, laboratory, check.cell)
-    judgement = judge_g4(generations)
+    answers = "\n".join(generation.text for generation in generations)
+    logprobs = reference_logprobs(check, laboratory, G4_PROMPTS, generations)
+    shown = [token for token in special_tokens(check.cell, laboratory) if token in answers]
+    judge = partial(judge_g4, generations, logprobs=logprobs, special_tokens=shown)
+    judgement = judge()
     if judgement.outcome.fails and _reference_holds(check, laboratory):
-        judgement = judge_g4(generations, reference_holds=True)
+        judgement = judge(reference_holds=True)
     return Observed(
         judgement=judgement,
         prompt="\n".join(G4_PROMPTS),
-        answer="\n".join(generation.text for generation in generations),
+        answer=answers,
         observation={
             "probes": [
                 {"prompt": prompt, "answer": generation.text, **generation_record(generation)}
                 for prompt, generation in zip(G4_PROMPTS, generations, strict=True)
-            ]
+            ],
+            **({REFERENCE_LOGPROBS: logprobs} if logprobs else {}),
+            **({SPECIAL_TOKENS: shown} if shown else {}),
         },
         engine=laboratory.load(check).engine,
         artifact_digest=laboratory.digest(check.cell),

@@ -161,3 +161,21 @@ def test_log_probabilities_that_are_not_numbers_are_garbage(answer: Answer) -> N
     judgement = judge_g4([broken])
     assert judgement.outcome is Outcome.FALSIFIED
     assert "not finite" in judgement.reason
+
+
+WORDS = "mutual Printer Hemisphere badge inventory"
+
+
+def test_words_that_the_reference_finds_unlikely_are_garbage(answer: Answer) -> None:
+    answers = [answer(WORDS)] * 3
+    assert judge_g4(answers).outcome is Outcome.CORROBORATED
+    assert judge_g4(answers, logprobs=[[-9.5] * 5] * 3).outcome is Outcome.FALSIFIED
+    assert judge_g4(answers, logprobs=[[-2.5] * 5] * 3).outcome is Outcome.CORROBORATED
+    refused = [REFUSED, *answers]
+    assert judge_g4(refused, logprobs=[(), *[[-9.5] * 5] * 3]).compared == {"outputs": 3}
+
+
+def test_the_tokenizers_special_tokens_are_garbage(answer: Answer) -> None:
+    answers = [answer(f"{SOUND} [[STOP]]")] * 3
+    assert judge_g4(answers).outcome is Outcome.CORROBORATED
+    assert judge_g4(answers, special_tokens=["[[STOP]]"]).outcome is Outcome.FALSIFIED

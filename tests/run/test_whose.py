@@ -1,4 +1,4 @@
-"""Whose doing a failure is: the conversion's when the reference passes the same check."""
+"""What the reference says of an artifact: whose doing a failure is, and what its answers are worth."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from pytest_aprqa.falsify.fault import Sample
 from pytest_aprqa.falsify.weights import embedding_rows_permuted
 from pytest_aprqa.falsify.weights_file import edited
+from pytest_aprqa.judge.garbage_salad import SALAD_NATS, SOUND_NATS
 from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.playbook.plan import make_plan
 from pytest_aprqa.run.check import run_check
@@ -102,3 +103,24 @@ def test_a_gguf_that_fails_what_its_reference_passes_is_badly_converted(
 ) -> None:
     found = carry_out(spoil, name, reference_is_sound)
     assert (found.outcome, found.attribution) == (Outcome.FALSIFIED, whose), found.reason
+
+
+def untouched(sample: Sample) -> None:
+    """Leave a sample as it is."""
+
+
+@pytest.mark.parametrize(("spoil", "likely"), [(untouched, True), (permuted, False)])
+def test_the_reference_scores_the_answers_of_g4(
+    carry_out: CarryOut, spoil: Spoil, likely: bool
+) -> None:
+    found = carry_out(spoil, "G4[gguf-cpu]", True)
+    scores = found.observation["reference_logprobs"]
+    assert len(scores) == len(found.observation["probes"])
+    means = [sum(values) / len(values) for values in scores]
+    assert min(means) > SOUND_NATS if likely else max(means) < SALAD_NATS
+    assert found.outcome.passes is likely
+
+
+def test_a_reference_that_is_not_sound_scores_nothing(carry_out: CarryOut) -> None:
+    found = carry_out(permuted, "G4[gguf-cpu]", False)
+    assert "reference_logprobs" not in found.observation
