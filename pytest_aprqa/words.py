@@ -186,3 +186,7 @@ class Cell:
     def engine(self) -> Cell:
         """The artifact on its backend, the CPU unless said otherwise: what is loaded once."""
         return Cell(self.format, self.backend or Backend.CPU, quantization=self.quantization)
+
+
+REFERENCE_ENGINE = Cell(REFERENCE, Backend.CPU)
+"""Whose engine it is that all others are held against."""

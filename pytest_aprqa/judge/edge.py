@@ -52,7 +52,12 @@ _TURN = re.compile(r"(?m)^(?:user|assistant|system|model)[ \t]*$")
 _EXPECTED = "an undamaged answer that stays in its turn"
 
 
-def judge_edge(scenario: Scenario, generation: Generation, prompt_fault: str = "") -> Judgement:
+def judge_edge(
+    scenario: Scenario,
+    generation: Generation,
+    prompt_fault: str = "",
+    reference: Generation | None = None,
+) -> Judgement:
     """Judge how an edge case was coped with.
 
     Args:
@@ -60,6 +65,8 @@ def judge_edge(scenario: Scenario, generation: Generation, prompt_fault: str = "
             the rules that all kinds share.
         generation: what came of it.
         prompt_fault: how the prompt that reached the model was not the one that was asked, or "".
+        reference: the reference's answer to the same; it decides whether a damaged one is the
+            conversion's doing (the reference passes the same judging) or the model's own.
 
     Returns:
         Corroborated: an answer, or a clear refusal where the kind allows one. Falsified: another
@@ -75,7 +82,9 @@ def judge_edge(scenario: Scenario, generation: Generation, prompt_fault: str = "
             prompt_fault, Attribution.ENGINE, compared, expected="the prompt as it was asked"
         )
     if reason := _fault(kind, scenario, generation):
-        return falsified(reason, Attribution.MODEL, compared, expected=_EXPECTED)
+        sound = reference is not None and judge_edge(scenario, reference).outcome.passes
+        attribution = Attribution.CONVERSION if sound else Attribution.MODEL
+        return falsified(reason, attribution, compared, expected=_EXPECTED)
     if generation.text.strip():
         return corroborated("an undamaged answer", compared, expected=_EXPECTED)
     if kind in _MAY_SAY_NOTHING and generation.finish is FinishReason.STOP:

@@ -18,7 +18,12 @@ _MOJIBAKE = re.compile(
 )
 # Byte-level BPE writes byte b < 0x21 as U+0100+b (space is U+0120, newline U+010A) and puts the
 # bytes 7F-A0 and AD at U+0121-U+0143. Seen in an answer, they are token texts that were never decoded.
-_UNDECODED_SPACE = re.compile(r"\u0120(?=[A-Za-z])|\u010a(?=\u010a|\u0120|\Z|[A-Z])")
+# Maltese has both letters: there they begin a word, or stand among capitals.
+_UNDECODED_SPACE = re.compile(
+    r"(?:(?<=[a-z0-9.,;:!?)])|^)\u0120(?=[A-Za-z])"
+    r"|(?<=[a-z0-9.,;:!?)])\u010a(?=\u010a|\u0120|\Z|[A-Z])"
+)
+_SPACE_OF_SENTENCEPIECE = re.compile(r"\u2581(?=[^\W\d_])")
 _UNDECODED_BYTES = re.compile(r"[\u00c2-\u00f4][\u00a1-\u00bf\u0121-\u0143]{1,3}")
 
 
@@ -71,9 +76,9 @@ def _byte_tokens(text: str) -> str | None:
 
 
 def _undecoded(text: str) -> str | None:
-    spaces = _UNDECODED_SPACE.findall(text)
-    if len(spaces) >= 2:
-        return f"{len(spaces)} token texts that were not decoded (U+0120 for a space)"
+    for undecoded, sign in ((_UNDECODED_SPACE, "U+0120"), (_SPACE_OF_SENTENCEPIECE, "U+2581")):
+        if (count := len(undecoded.findall(text))) >= 2:
+            return f"{count} token texts that were not decoded ({sign} for a space)"
     found = [m for m in _UNDECODED_BYTES.finditer(text) if _decodes(m.group())]
     return f"bytes shown as token texts: {found[0].group()!r}" if found else None
 

@@ -18,6 +18,11 @@ _MARKERS = re.compile(
 )
 _WEAK_MARKERS = re.compile(r"</?s>|\[(?:PAD|UNK|CLS|SEP|MASK|BOS|EOS)\]")
 _WEAK_COUNT = 2
+_ABOUT_TOKENS = re.compile(r"\b(?:tokens?|tokenizers?|tags?)\b", re.IGNORECASE)
+# What is left of a template's turn markers when the engine keeps special tokens out of the text.
+_TURNS = re.compile(
+    r"^(?:user|human)[ \t]*\n(?:.*\S.*\n+){1,20}?(?:assistant|model)[ \t]*(?:\n|\Z)", re.MULTILINE
+)
 _QUOTES = "`\"'“‘«「"
 
 
@@ -33,10 +38,13 @@ def find_leak(text: str, prompt: str = "", special_tokens: Collection[str] = ())
     for match in _MARKERS.finditer(text):
         if not _is_echo(match.group(), prompt) and not _is_quoted(text, match.start()):
             return f"the marker {match.group()!r} is in the text"
+    turns = _TURNS.search(text)
+    if turns and turns.group() not in prompt:
+        return f"turns of a conversation are in the text: {turns.group()[:40]!r}"
     weak = [m for m in _WEAK_MARKERS.finditer(text) if m.group() not in prompt]
     weak = [m for m in weak if not _is_quoted(text, m.start())]
     closing = len(weak) == 1 and weak[0].group() == "</s>" and "<s>" not in text
-    if closing or (len(weak) >= _WEAK_COUNT and not _is_markup(text)):
+    if closing or (len(weak) >= _WEAK_COUNT and not _is_markup(text) and not _is_talk(text, weak)):
         return f"the marker {weak[0].group()!r} is in the text, {len(weak)} times"
     return None
 
@@ -61,3 +69,9 @@ def _is_quoted(text: str, start: int) -> bool:
 def _is_markup(text: str) -> bool:
     """Whether <s> stands among balanced tags, as in HTML."""
     return text.count("<s>") == text.count("</s>") > 0
+
+
+def _is_talk(text: str, markers: list[re.Match[str]]) -> bool:
+    """Whether the markers are what the text is about: different ones, in words about tokens."""
+    different = len({marker.group() for marker in markers}) == len(markers)
+    return different and _ABOUT_TOKENS.search(text) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import string
 import zlib
@@ -20,9 +21,11 @@ SPACED_LOOP_CHARACTERS = 10
 SIGN_LOOP_CHARACTERS = 24  # of a loop without letters that is no rule and no figure
 LONG_LOOP_REPEATS = 8
 LONG_LOOP_CHARACTERS = 60
-# Greedy decoding of a sound small model goes round in whole clauses, too; only the long rule is
-# for those.
+# Greedy decoding of a sound small model goes round in whole clauses, too; those are garbage when
+# they go round longer, or are all there is.
 CLAUSE_WORDS = 4
+ONLY_CLAUSE_REPEATS = 5
+ONLY_CLAUSE_SHARE = 0.8
 # Figures and rules repeat in sound text ("0.3333333333", "-----"); these must fill it.
 PLAIN_SHARE = 0.9
 PLAIN_CHARACTERS = 40
@@ -44,14 +47,21 @@ _SIGNS = frozenset(string.punctuation) - frozenset(_RULES)
 COMPRESSED_LENGTH = 400  # bytes of a text whose compression means something
 COMPRESSED_RATIO = 0.13
 
+# "Ha ha ha ha!", "Yes, yes, yes, yes, yes!": said up to twelve times in a row, and no more after.
+_INTERJECTIONS = re.compile(
+    r"\b(ha|he|ho|hi|la|na|oh|ah|no|yes|yeah|wow|bla|blah|bye)"
+    r"(?:[ ,!.-]*\1){1,11}(?![ ,!.-]*\1|[A-Za-z])",
+    re.IGNORECASE,
+)
+
 
 def find_repetition(text: str, prompt: str = "") -> str | None:
     """Return how the text repeats itself, or None. What stands in the prompt is excused."""
     stripped = text.strip()
-    if stripped in prompt:
+    if stripped in prompt or _is_json(stripped):
         return None
     return (
-        _loop(stripped, prompt)
+        _loop(_INTERJECTIONS.sub(r"\1 \1", stripped), prompt)
         or _few_characters(stripped)
         or _almost_blank(text)
         or _only_signs(stripped)
@@ -60,11 +70,26 @@ def find_repetition(text: str, prompt: str = "") -> str | None:
     )
 
 
+def _is_json(text: str) -> bool:
+    """Whether the text is an array or object, perhaps cut off: records may be alike."""
+    if not text.startswith(("[", "{")):
+        return False
+    for content in (text, f"{text[: text.rfind('}') + 1]}]"):
+        try:
+            json.loads(content)
+        except (ValueError, RecursionError):
+            continue
+        return True
+    return False
+
+
 def _loop(text: str, prompt: str) -> str | None:
     for match in _LOOP.finditer(text):
         unit, run = match.group(1), match.group()
         if run in prompt or not unit.strip():
             continue
+        if text[match.end() :] == unit.rstrip():
+            run += unit  # the last time round, without the white space after it
         repeats, size = len(run) // len(unit), len("".join(run.split()))
         share = size / len("".join(text.split()))
         if _is_plain(unit):
@@ -72,7 +97,8 @@ def _loop(text: str, prompt: str) -> str | None:
         elif share >= LOOP_SHARE and len(unit.split()) < CLAUSE_WORDS:
             garbage = repeats >= LOOP_REPEATS and size >= _least_size(unit)
         else:
-            garbage = repeats >= LONG_LOOP_REPEATS and size >= LONG_LOOP_CHARACTERS
+            least = ONLY_CLAUSE_REPEATS if share >= ONLY_CLAUSE_SHARE else LONG_LOOP_REPEATS
+            garbage = repeats >= least and size >= LONG_LOOP_CHARACTERS
         if garbage:
             return f"{_short(unit)} is repeated {repeats} times"
     return None
@@ -120,7 +146,7 @@ def _only_signs(text: str) -> str | None:
 
 
 def _few_words(text: str) -> str | None:
-    words = _WORD.findall(text.casefold())
+    words = [word for word in _WORD.findall(text.casefold()) if len(word) > 1]  # notes, figures
     if len(words) < FEW_WORDS_LENGTH:
         return None
     word, count = Counter(words).most_common(1)[0]

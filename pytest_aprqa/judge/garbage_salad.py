@@ -40,6 +40,7 @@ _JOINT = re.compile(
     r"|(?<![A-Za-z:\\])[A-Za-z]{4,30}[+^~\\][a-z]{3}(?![A-Za-z]{0,30}[\\=])"
 )
 LEAST_JOINTS = 2
+_NOTE = re.compile(r"[A-G][#b♯♭]?m?[0-9]?")  # a tune is no salad
 WORDS_A_JOINT = 4
 
 
@@ -76,9 +77,12 @@ def _glued(text: str) -> list[str]:
 def salad_score(text: str) -> float:
     """Return how far the text is beyond the limit of sound text; positive means salad.
 
-    Texts too short to tell get minus infinity.
+    Texts too short to tell, and tunes, get minus infinity.
     """
-    if len(text.split()) < LEAST_WORDS and len(text) < LEAST_CHARACTERS:
+    words = text.split()
+    if len(words) < LEAST_WORDS and len(text) < LEAST_CHARACTERS:
+        return -math.inf
+    if all(_NOTE.fullmatch(word.strip(",;|-")) for word in words):
         return -math.inf
     found = grams(text)
     if len(found) < LEAST_GRAMS:

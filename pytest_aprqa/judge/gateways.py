@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
 
 from pytest_aprqa.judge.garbage import ERROR_RATES, inspect_text
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
@@ -39,15 +40,15 @@ def judge_g0(report: FileReport, *, converted: bool = False) -> Judgement:
     return corroborated(f"The files are consistent: {looked_at}.", compared)
 
 
-def judge_g2(generation: Generation, reference: Generation | None = None) -> Judgement:
+def judge_g2(generation: Generation, *, reference_holds: bool = False) -> Judgement:
     """Judge whether one short generation yields output at all.
 
     A lone end-of-sequence token is no output.
 
     Args:
         generation: of the artifact under test.
-        reference: the reference's answer to the same prompt, when the artifact is not itself
-            the reference; it decides whose fault an empty answer is.
+        reference_holds: the reference, when the artifact is not itself the reference, passes
+            this gateway; then an empty answer is the conversion's doing.
     """
     if generation.finish is FinishReason.CANCELLED:
         return inconclusive(
@@ -61,10 +62,9 @@ def judge_g2(generation: Generation, reference: Generation | None = None) -> Jud
         reason = f"The engine declined the request: {generation.refusal or 'no reason given'}"
     else:
         reason = f"The generation ended ({generation.finish}) after {tokens} tokens without text."
-    fault_of_conversion = reference is not None and _yields(reference)
     return falsified(
         reason,
-        Attribution.CONVERSION if fault_of_conversion else Attribution.MODEL,
+        Attribution.CONVERSION if reference_holds else Attribution.MODEL,
         compared,
         expected="at least one token of text",
     )
@@ -114,8 +114,10 @@ def judge_g3(
 def judge_g4(
     generations: Sequence[Generation],
     *,
+    logprobs: Sequence[Sequence[float]] = (),
+    special_tokens: Collection[str] = (),
     false_alarm_rate: float | None = None,
-    reference: Sequence[Generation] = (),
+    reference_holds: bool = False,
     alpha: float = GARBAGE_ALPHA,
 ) -> Judgement:
     """Judge whether the outputs are garbage more often than the detector errs.
@@ -128,15 +130,18 @@ def judge_g4(
     Args:
         generations: one per distinct prompt, since repeats of a prompt are not independent.
             Refused requests are left out: they have no text.
+        logprobs: for each of them the reference's log-probabilities of its tokens, in nats; none
+            when there is no sound reference.
+        special_tokens: texts of the tokenizer's special tokens, which no answer should show.
         false_alarm_rate: how often the detector calls a sound output garbage; by default the
             upper 95 % bound of what was measured of it.
-        reference: the reference's answers to the same prompts; when they are garbage too, the
-            fault is the model's and not the conversion's.
+        reference_holds: the reference, when the artifact is not itself the reference, passes
+            this gateway; then garbage is the conversion's doing.
         alpha: probability of falsifying a sound model.
     """
     if false_alarm_rate is None:
         false_alarm_rate = upper_bound(ERROR_RATES.false_alarms, ERROR_RATES.sound)
-    total, reasons = _garbage(generations)
+    total, reasons = _garbage(generations, logprobs, special_tokens)
     compared = {"outputs": total}
     if not total:
         return inconclusive("There was no output to look at.", compared=compared)
@@ -149,13 +154,9 @@ def judge_g4(
             compared,
             metrics=metrics,
         )
-    reference_total, reference_reasons = _garbage(reference)
-    reference_fails = reference_total == 0 or _is_too_much(
-        len(reference_reasons), reference_total, false_alarm_rate, alpha
-    )
     return falsified(
         f"{count} of {total} outputs are garbage, for instance: {reasons[0]}",
-        Attribution.MODEL if reference_fails else Attribution.CONVERSION,
+        Attribution.CONVERSION if reference_holds else Attribution.MODEL,
         compared,
         expected=f"no more garbage than a false-alarm rate of {false_alarm_rate:.2g} explains",
         metrics=metrics,
@@ -166,15 +167,27 @@ def _is_too_much(count: int, total: int, false_alarm_rate: float, alpha: float) 
     return count > 0 and (count == total or rate_exceeds(count, total, false_alarm_rate, alpha))
 
 
-def _garbage(generations: Sequence[Generation]) -> tuple[int, list[str]]:
+def _garbage(
+    generations: Sequence[Generation],
+    logprobs: Sequence[Sequence[float]],
+    special_tokens: Collection[str],
+) -> tuple[int, list[str]]:
     """Return how many outputs were looked at, and why those that are garbage are."""
-    judged = [g for g in generations if g.finish is not FinishReason.REFUSED]
+    judged = 0
     reasons: list[str] = []
-    for generation in judged:
+    for generation, of_reference in zip_longest(generations, logprobs[: len(generations)]):
+        if generation.finish is FinishReason.REFUSED:
+            continue
+        judged += 1
         if any(not math.isfinite(value) for value in generation.logprobs or ()):
             reasons.append("the engine's log-probabilities are not finite.")
             continue
-        report = inspect_text(generation.text, finish=generation.finish)
+        report = inspect_text(
+            generation.text,
+            finish=generation.finish,
+            logprobs=of_reference,
+            special_tokens=special_tokens,
+        )
         if report.is_garbage:
             reasons.append(f"{report.reasons[0]} in {generation.text[:60]!r}.")
-    return len(judged), reasons
+    return judged, reasons

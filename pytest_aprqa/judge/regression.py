@@ -21,7 +21,7 @@ MIN_THROUGHPUT_RATIO = 0.8
 
 def judge_score(
     then: float,
-    now: float,
+    now: float | None,
     *,
     tolerance: float = SCORE_TOLERANCE,
     attribution: Attribution = Attribution.MODEL,
@@ -30,10 +30,16 @@ def judge_score(
 
     Args:
         then: MQS of the last certificate of the same tier, 0-1000.
-        now: MQS of this run without the regression category, on the same plan.
+        now: MQS of this run without the regression category, on the same plan; None when nothing
+            came to a verdict, which says nothing about the model.
         tolerance: points it may drop.
         attribution: whose doing a drop is; ENGINE when the artifact has not changed.
     """
+    if now is None:
+        return inconclusive(
+            f"The score was {then:g}, and no check of this run came to a verdict.",
+            Attribution.ENVIRONMENT,
+        )
     compared = {"scores": 2}
     if not (math.isfinite(then) and math.isfinite(now)):
         return inconclusive(f"The scores {then} and {now} cannot be compared.")

@@ -85,7 +85,7 @@ def _timed(evidence: Evidence, started: str, begun: float) -> Evidence:
 
 
 def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
-    """Try a check; a crash is tried once more in a fresh engine, and both tries are kept."""
+    """Try a check; a crash or hang is tried once more in a fresh engine, and both tries are kept."""
     attempts: list[Attempt] = []
     while True:
         begun = time.perf_counter()
@@ -96,7 +96,7 @@ def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
         except (EngineError, ArtifactError) as caught:
             error = laboratory.change() or caught
             attempts.append(_failed_attempt(error, check, laboratory, begun))
-            if _crashed(error) and len(attempts) == 1:
+            if _stopped(error) and len(attempts) == 1:
                 continue
             return _faulted(check, error, attempts, laboratory)
         attempts.append(
@@ -109,8 +109,8 @@ def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
         return _judged(check, observed, attempts)
 
 
-def _crashed(error: EngineError | ArtifactError) -> bool:
-    return isinstance(error, EngineError) and error.fault is Fault.CRASH
+def _stopped(error: EngineError | ArtifactError) -> bool:
+    return isinstance(error, EngineError) and error.fault in (Fault.CRASH, Fault.TIMEOUT)
 
 
 def _failed_attempt(
@@ -133,8 +133,11 @@ def _faulted(
     laboratory: Laboratory,
 ) -> Evidence:
     outcome, attribution = verdict_of(error, converted=laboratory.is_converted(check.cell))
-    if attempts[0].outcome is Outcome.CRASHED:
-        outcome = Outcome.CRASHED
+    # A crash weighs more than a hang, and either more than what became of the second try.
+    for worst in (Outcome.CRASHED, Outcome.TIMEOUT):
+        if any(attempt.outcome is worst for attempt in attempts):
+            outcome = worst
+            break
     record = not_run(check, outcome, error.message)
     return record.model_copy(
         update={
@@ -149,9 +152,9 @@ def _faulted(
 def _judged(check: Check, observed: Observed, attempts: list[Attempt]) -> Evidence:
     judgement = observed.judgement
     outcome, reason, attribution = judgement.outcome, judgement.reason, judgement.attribution
-    flaky = attempts[0].outcome is Outcome.CRASHED
+    flaky = len(attempts) > 1
     if flaky:
-        outcome, attribution = Outcome.CRASHED, Attribution.ENGINE
+        outcome, attribution = attempts[0].outcome, Attribution.ENGINE
         reason = f"{attempts[0].reason} (once; a fresh engine did not repeat it)"
     return not_run(check, outcome, reason).model_copy(
         update={

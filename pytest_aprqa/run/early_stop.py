@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pytest_aprqa.judge.early_stop import sequential_test, stop_reason
 from pytest_aprqa.judge.statistics import Sprt
@@ -33,11 +33,21 @@ class EarlyStop:
 
     def observe(self, check: Check, evidence: Evidence) -> None:
         """Take in a verdict; one that says nothing of the model says nothing here either."""
-        if self._fresh is None or not _counts(check) or not evidence.outcome.executed:
+        self._take(check, evidence.outcome)
+
+    def asked_at_best(self, checks: Iterable[Check]) -> Iterator[Check]:
+        """Yield the checks that are carried out when all of them pass."""
+        for check in checks:
+            if self.spared(check) is None:
+                self._take(check, Outcome.CORROBORATED)
+                yield check
+
+    def _take(self, check: Check, outcome: Outcome) -> None:
+        if self._fresh is None or not _counts(check) or not outcome.executed:
             return
         test = self._tests.get(check.cell, self._fresh)
         if not stop_reason(test):
-            self._tests[check.cell] = test.observe(evidence.outcome.passes)
+            self._tests[check.cell] = test.observe(outcome.passes)
 
     def spared(self, check: Check) -> Evidence | None:
         """Return the record of a question that need not be asked any more, else None."""

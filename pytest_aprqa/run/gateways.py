@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_aprqa.artifact.check import check_artifact
@@ -14,8 +15,23 @@ from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
 from pytest_aprqa.run.probes import probes, question
+from pytest_aprqa.run.quality import (
+    REFERENCE_LOGPROBS,
+    SPECIAL_TOKENS,
+    reference_logprobs,
+    special_tokens,
+)
+from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.gateways import settled, stops
 from pytest_aprqa.verdict.journal import read_journal
-from pytest_aprqa.words import REFERENCE, Cell, Gateway, Outcome
+from pytest_aprqa.words import (
+    REFERENCE,
+    REFERENCE_ENGINE,
+    Attribution,
+    Cell,
+    Gateway,
+    Outcome,
+)
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -89,8 +105,11 @@ def _inference(check: Check, laboratory: Laboratory) -> Observed:
     chat = laboratory.load(check).has_chat_template
     request = question(G2_PROMPT, INFERENCE_TOKENS, chat=chat)
     [generation] = laboratory.engine(check.cell).generate([request], laboratory.timeout(check))
+    judgement = judge_g2(generation)
+    if judgement.outcome.fails and _reference_holds(check, laboratory):
+        judgement = judge_g2(generation, reference_holds=True)
     return Observed(
-        judgement=judge_g2(generation),
+        judgement=judgement,
         prompt=generation.rendered_prompt or G2_PROMPT,
         answer=generation.text,
         raw=generation.raw,
@@ -102,35 +121,67 @@ def _inference(check: Check, laboratory: Laboratory) -> Observed:
 
 def _quality(check: Check, laboratory: Laboratory) -> Observed:
     generations = probes(check, laboratory, check.cell)
+    answers = "\n".join(generation.text for generation in generations)
+    logprobs = reference_logprobs(check, laboratory, G4_PROMPTS, generations)
+    shown = [token for token in special_tokens(check.cell, laboratory) if token in answers]
+    judge = partial(judge_g4, generations, logprobs=logprobs, special_tokens=shown)
+    judgement = judge()
+    if judgement.outcome.fails and _reference_holds(check, laboratory):
+        judgement = judge(reference_holds=True)
     return Observed(
-        judgement=judge_g4(generations),
+        judgement=judgement,
         prompt="\n".join(G4_PROMPTS),
-        answer="\n".join(generation.text for generation in generations),
+        answer=answers,
         observation={
             "probes": [
                 {"prompt": prompt, "answer": generation.text, **generation_record(generation)}
                 for prompt, generation in zip(G4_PROMPTS, generations, strict=True)
-            ]
+            ],
+            **({REFERENCE_LOGPROBS: logprobs} if logprobs else {}),
+            **({SPECIAL_TOKENS: shown} if shown else {}),
         },
         engine=laboratory.load(check).engine,
         artifact_digest=laboratory.digest(check.cell),
     )
 
 
+def _reference_holds(check: Check, laboratory: Laboratory) -> bool:
+    """Whether the reference, when it is another artifact, passes the gateway of a check."""
+    if check.cell.format is REFERENCE:
+        return False
+    evidence = laboratory.gateway(Gateway(check.subject), REFERENCE_ENGINE)
+    return evidence is not None and settled(evidence).passes
+
+
 def _stability(check: Check, laboratory: Laboratory) -> Observed:
-    """Look back over the run: a crash that repeated in a fresh engine fails G3."""
+    """Look back over the run: a crash or hang that repeated in a fresh engine fails G3."""
     records = [
         record
         for record in read_journal(laboratory.journal).latest
         if record.backend is not None and record.check != check.name
     ]
-    crashed = [record for record in records if record.outcome is Outcome.CRASHED]
+    stopped = [record for record in records if stops(record)]
+    repeated = [record for record in stopped if not record.flaky]
     judgement = judge_g3(
-        repeated=[record.check for record in crashed if not record.flaky],
-        flaky=[record.check for record in crashed if record.flaky],
+        repeated=[record.check for record in repeated],
+        flaky=[record.check for record in stopped if record.flaky],
         executed=sum(record.outcome.executed for record in records),
+        attribution=_whose(repeated, records),
     )
     return Observed(judgement=judgement)
+
+
+def _whose(repeated: Sequence[Evidence], records: Sequence[Evidence]) -> Attribution:
+    """Say whose doing crashes are: the conversion's when the reference passes all these checks."""
+    passed = {record.check for record in records if settled(record).passes}
+    sound = all(_of_reference(record) in passed for record in repeated)
+    return Attribution.CONVERSION if sound else Attribution.ENGINE
+
+
+def _of_reference(record: Evidence) -> str:
+    """Return the name of a record's check in the reference's cell."""
+    name, _, _ = record.check.partition("[")
+    return f"{name}[{replace(REFERENCE_ENGINE, modality=record.modality)}]"
 
 
 _GATEWAYS: dict[Gateway, Callable[[Check, Laboratory], Observed]] = {

@@ -34,14 +34,11 @@ from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import settled
 from pytest_aprqa.verdict.record import RecordError, Run
 from pytest_aprqa.verdict.run_file import read_run
-from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway, Outcome
+from pytest_aprqa.words import REFERENCE, REFERENCE_ENGINE, Backend, Cell, Gateway, Outcome
 
 T = TypeVar("T")
 
 GIB = 1024**3
-REFERENCE_ENGINE = Cell(REFERENCE, Backend.CPU)
-"""Whose engine it is that all others are held against."""
-
 API_KEY_VARIABLE = "APRQA_API_KEY"
 LOAD_TIMEOUT_FACTOR = 5
 """Loading may take this many times as long as a check: it happens once per artifact."""

@@ -13,10 +13,10 @@ from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.run.observed import Observed
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.journal import read_journal
-from pytest_aprqa.verdict.mqs import score_records
+from pytest_aprqa.verdict.mqs import Mqs, score_records
 from pytest_aprqa.verdict.plan import RunPlan
 from pytest_aprqa.verdict.record import Run
-from pytest_aprqa.words import Attribution, Category
+from pytest_aprqa.words import Attribution, Category, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -42,7 +42,14 @@ def _score(then: Run, plan: RunPlan, records: Sequence[Evidence]) -> Judgement:
     ours, theirs = _without_regression(plan), _without_regression(then.plan)
     now = score_records(ours, [r for r in records if r.category is not Category.REGR])
     before = score_records(theirs, [r for r in then.records if r.category is not Category.REGR])
-    return judge_score(before.measured, now.measured, attribution=_whose(then, records))
+    measured = now.measured if _says_something(now) else None
+    return judge_score(before.measured, measured, attribution=_whose(then, records))
+
+
+def _says_something(score: Mqs) -> bool:
+    """Whether a score rests on a verdict: 0 is also what nothing comes to."""
+    failed = any(g.outcome is Outcome.FALSIFIED for g in score.gateways.values())
+    return failed or any(category.executed for category in score.categories)
 
 
 def _without_regression(plan: RunPlan) -> RunPlan:

@@ -47,7 +47,10 @@ def _judge(
 ) -> Judgement:
     assert check.scenario is not None
     if check.scenario.edge:
-        return judge_edge(check.scenario, generation, prompt_fault)
+        judgement = judge_edge(check.scenario, generation, prompt_fault)
+        if judgement.outcome.fails and (reference := laboratory.answers.reference(check)):
+            judgement = judge_edge(check.scenario, generation, prompt_fault, reference)
+        return judgement
     judgement = judge_beside(
         check.scenario, generation, lambda: laboratory.answers.reference(check)
     )

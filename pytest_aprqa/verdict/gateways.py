@@ -14,6 +14,11 @@ from pytest_aprqa.words import Attribution, Backend, Gateway, Outcome
 CRASH_FAILS = frozenset({Gateway.G1, Gateway.G2})
 """Gateways for which a crash or a hang is an answer; in the others it leaves the question open."""
 
+STOPPED = frozenset({Outcome.CRASHED, Outcome.TIMEOUT})
+"""Outcomes of a check whose engine stopped answering."""
+
+_AGAIN = {Outcome.CRASHED: "crashed again", Outcome.TIMEOUT: "hung again"}
+
 
 class GatewayResult(BaseModel):
     """One gateway over all the cells it was planned for.
@@ -54,7 +59,7 @@ def gateways(records: Iterable[Evidence], plan: RunPlan) -> dict[Gateway, Gatewa
 
 
 def settled(record: Evidence) -> Outcome:
-    """Return how a check ended once a crash that did not repeat is set aside."""
+    """Return how a check ended once a crash or hang that did not repeat is set aside."""
     return record.attempts[-1].outcome if record.flaky and record.attempts else record.outcome
 
 
@@ -125,8 +130,14 @@ def crashes(record: Evidence) -> int:
     return max(tries, int(record.outcome is Outcome.CRASHED))
 
 
+def stops(record: Evidence) -> int:
+    """Return how often a check crashed or hung its engine, over all of its attempts."""
+    tries = sum(attempt.outcome in STOPPED for attempt in record.attempts)
+    return max(tries, int(record.outcome in STOPPED))
+
+
 def _stability(by_check: Mapping[str, Evidence], plan: RunPlan) -> GatewayResult:
-    """G3 looks at every check of the run: a crash fails it when it came back."""
+    """G3 looks at every check of the run: a crash or hang fails it when it came back."""
     planned = [check for check in plan.checks if check.gateway is Gateway.G3]
     records = [by_check[check.check] for check in plan.checks if check.check in by_check]
     engine = [record for record in records if record.backend is not None]
@@ -142,16 +153,17 @@ def _stability(by_check: Mapping[str, Evidence], plan: RunPlan) -> GatewayResult
         )
 
     for record in engine:
-        if crashes(record) >= 2 and not record.flaky:
-            reason = f"{record.check}: crashed again in a fresh engine: {record.reason}"
+        if stops(record) >= 2 and not record.flaky:
+            again = _AGAIN[record.attempts[-1].outcome]
+            reason = f"{record.check}: {again} in a fresh engine: {record.reason}"
             return result(Outcome.FALSIFIED, reason, record.check)
     for check in planned:
         own = by_check.get(check.check)
         if own is not None and own.outcome is Outcome.FALSIFIED:
             return result(Outcome.FALSIFIED, _because(check, own), check.check)
     for record in engine:
-        if crashes(record) and not record.flaky:
-            reason = f"{record.check}: crashed once and was not tried again"
+        if stops(record) and not record.flaky:
+            reason = f"{record.check}: {record.outcome} once and was not tried again"
             return result(Outcome.INCONCLUSIVE, reason, record.check)
     if not any(record.outcome.executed and _generates(record) for record in engine):
         return result(Outcome.INCONCLUSIVE, "no inference ran")

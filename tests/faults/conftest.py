@@ -113,7 +113,7 @@ class Folder:
             env={
                 **os.environ,
                 "TMPDIR": str(self.temporary),
-                "PYTHONPATH": str(IN_FRONT),
+                "PYTHONPATH": os.pathsep.join((str(IN_FRONT), str(ROOT))),
                 "APRQA_CACHE": str(self.path / "cache"),
                 "COLUMNS": "200",
                 **variables,

@@ -77,11 +77,11 @@ def test_a_fault_has_the_outcome_and_the_attribution_that_the_table_promises(
         assert promise.words in folder.ended.terminal
 
 
-def test_crashes_are_tried_twice_and_other_faults_once(
+def test_crashes_and_hangs_are_tried_twice_and_other_faults_once(
     workers: str, struck: Callable[[str], Any]
 ) -> None:
     for record in struck(workers).records("asked").values():
-        assert len(record["attempts"]) == (2 if record["outcome"] == "crashed" else 1)
+        assert len(record["attempts"]) == (2 if record["outcome"] in ("crashed", "timeout") else 1)
 
 
 def test_whatever_was_not_struck_has_its_ordinary_outcome(

@@ -61,6 +61,15 @@ def test_damaged_text_and_leaked_markers_are_falsified(kind: EdgeKind, text: str
     assert judgement.attribution is Attribution.MODEL
 
 
+def test_the_reference_decides_whose_damage_it_is() -> None:
+    scenario = edge_scenario("code", max_tokens=32, seed=1)
+    damaged, sound = Generation("\ufffd\ufffd x", STOP), Generation("Fine.", STOP)
+    assert judge_edge(scenario, damaged, "", sound).attribution is Attribution.CONVERSION
+    assert judge_edge(scenario, damaged, "", damaged).attribution is Attribution.MODEL
+    fed_wrongly = judge_edge(scenario, damaged, "another prompt", sound)
+    assert fed_wrongly.attribution is Attribution.ENGINE
+
+
 def test_half_a_character_at_the_token_limit_is_no_damage() -> None:
     assert judge("unicode", "A family: \ufffd", LENGTH).outcome is Outcome.CORROBORATED
     assert judge("unicode", "A family: \ufffd", STOP).outcome is Outcome.FALSIFIED

@@ -76,9 +76,8 @@ def test_a_refusal_fails_g2_in_the_engines_words() -> None:
     assert "prompt too long" in judgement.reason
 
 
-def test_the_reference_decides_whose_fault_silence_is(answer: Answer) -> None:
-    assert judge_g2(SILENT, answer("Paris.")).attribution is Attribution.CONVERSION
-    assert judge_g2(SILENT, SILENT).attribution is Attribution.MODEL
+def test_the_reference_decides_whose_fault_silence_is() -> None:
+    assert judge_g2(SILENT, reference_holds=True).attribution is Attribution.CONVERSION
     assert judge_g2(SILENT).attribution is Attribution.MODEL
 
 
@@ -152,9 +151,8 @@ def test_an_empty_answer_is_garbage() -> None:
 
 
 def test_the_reference_decides_whose_garbage_it_is(answer: Answer) -> None:
-    broken, sound = [answer(GARBAGE)] * 4, [answer(SOUND)] * 4
-    assert judge_g4(broken, reference=sound).attribution is Attribution.CONVERSION
-    assert judge_g4(broken, reference=broken).attribution is Attribution.MODEL
+    broken = [answer(GARBAGE)] * 4
+    assert judge_g4(broken, reference_holds=True).attribution is Attribution.CONVERSION
     assert judge_g4(broken).attribution is Attribution.MODEL
 
 
@@ -163,3 +161,21 @@ def test_log_probabilities_that_are_not_numbers_are_garbage(answer: Answer) -> N
     judgement = judge_g4([broken])
     assert judgement.outcome is Outcome.FALSIFIED
     assert "not finite" in judgement.reason
+
+
+WORDS = "mutual Printer Hemisphere badge inventory"
+
+
+def test_words_that_the_reference_finds_unlikely_are_garbage(answer: Answer) -> None:
+    answers = [answer(WORDS)] * 3
+    assert judge_g4(answers).outcome is Outcome.CORROBORATED
+    assert judge_g4(answers, logprobs=[[-9.5] * 5] * 3).outcome is Outcome.FALSIFIED
+    assert judge_g4(answers, logprobs=[[-2.5] * 5] * 3).outcome is Outcome.CORROBORATED
+    refused = [REFUSED, *answers]
+    assert judge_g4(refused, logprobs=[(), *[[-9.5] * 5] * 3]).compared == {"outputs": 3}
+
+
+def test_the_tokenizers_special_tokens_are_garbage(answer: Answer) -> None:
+    answers = [answer(f"{SOUND} [[STOP]]")] * 3
+    assert judge_g4(answers).outcome is Outcome.CORROBORATED
+    assert judge_g4(answers, special_tokens=["[[STOP]]"]).outcome is Outcome.FALSIFIED

@@ -125,3 +125,9 @@ def test_lost_answers_are_named() -> None:
 def test_only_answers_of_both_runs_count() -> None:
     assert judge_flips({"a": True}, {"b": False}).outcome is Outcome.INCONCLUSIVE
     assert judge_flips({"a": True, "c": True}, {"a": True}).compared == {"answers": 1}
+
+
+def test_a_run_without_any_verdict_has_no_score_to_compare() -> None:
+    judgement = judge_score(1000, None)
+    assert judgement.outcome is Outcome.INCONCLUSIVE
+    assert judgement.attribution is Attribution.ENVIRONMENT

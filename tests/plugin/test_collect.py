@@ -148,3 +148,17 @@ def test_locations_are_lines_of_the_playbook(session):
         path, line, _ = item.reportinfo()
         assert path.name == "tiny.playbook.yaml"
         assert 0 <= line < len(lines)
+
+
+def test_a_plan_that_may_stop_early_promises_what_its_certificate_would_state(session):
+    questions = [f"What is {number}+{number}?" for number in range(100)]
+    playbook = (
+        session.playbook.replace("tier: mvp", "tier: deep")
+        .replace("scenario_count: 1", f"scenario_count: {len(questions)}")
+        .replace('["What is 2+2?"]', str(questions))
+    )
+    session.run("--aprqa-plan", playbook=playbook).stdout.fnmatch_lines(
+        ["*each cell stops early; 55 distinct prompts * >= 0.880 at 95 %."]
+    )
+    asking_all = session.run("--aprqa-plan", "--aprqa-no-early-stop", playbook=playbook)
+    asking_all.stdout.fnmatch_lines(["If all 100 distinct prompts pass * >= 0.970 at 95 %."])

@@ -165,6 +165,15 @@ def test_ctrl_c_keeps_the_evidence_and_ends_with_status_2(session):
     assert record(session, "cancellation[gguf-cpu]")["reason"] == "not run: interrupted"
 
 
+def test_a_run_that_executed_nothing_is_no_regression(session):
+    session.run("-n", "0")
+    result = session.run("-n", "0", "--model-path", str(session.path / "nowhere"))
+    assert result.ret == 1
+    found = record(session, "score-regression")
+    assert (found["outcome"], found["attribution"]) == ("inconclusive", "environment")
+    assert "no check of this run came to a verdict" in found["reason"]
+
+
 def test_a_model_that_is_nowhere_is_one_sentence_and_no_claim(session):
     playbook = session.playbook.replace("  builtin: aprqa-reference\n", "")
     result = session.run("-rs", playbook=playbook)

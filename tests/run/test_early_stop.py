@@ -62,3 +62,10 @@ def test_a_resumed_run_goes_on_counting() -> None:
     stop = EarlyStop(Tier.STANDARD, enabled=True)
     stop.recall(checks, records)
     assert stop.spared(checks[5]) is not None
+
+
+def test_at_best_each_cell_is_asked_until_it_is_certainly_good() -> None:
+    checks = [question(number, cell) for cell in (RUN, CHAT) for number in range(60)]
+    asked = list(EarlyStop(Tier.DEEP, enabled=True).asked_at_best(checks))
+    assert asked == checks[:55] + checks[60:115]
+    assert list(EarlyStop(Tier.DEEP, enabled=False).asked_at_best(checks)) == checks

@@ -11,9 +11,9 @@ import pytest
 from pytest_aprqa.engine.lent import BorrowedEngine, LentEngine, address_of
 from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.playbook.plan import make_plan
-from pytest_aprqa.run.laboratory import REFERENCE_ENGINE, Laboratory
+from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.settings import Settings
-from pytest_aprqa.words import Backend, Cell, Format
+from pytest_aprqa.words import REFERENCE_ENGINE, Backend, Cell, Format
 
 PLAYBOOK = """\
 name: lending

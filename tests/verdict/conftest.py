@@ -22,11 +22,13 @@ from pytest_aprqa.words import (
     Tier,
 )
 
-C, F, X = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.CRASHED
+C, F, X, T = Outcome.CORROBORATED, Outcome.FALSIFIED, Outcome.CRASHED, Outcome.TIMEOUT
 LETTERS: dict[str, tuple[Outcome, tuple[Outcome, ...]]] = {
     "C": (C, (C,)),
     "F": (F, (F,)),
-    "T": (Outcome.TIMEOUT, (Outcome.TIMEOUT,)),
+    "T": (T, (T, T)),  # hung, and again in a fresh engine
+    "t": (T, (T,)),  # hung, not tried again
+    "h": (T, (T, C)),  # hung once, then passed
     "S": (Outcome.SKIPPED, ()),
     "s": (Outcome.SKIPPED, ()),  # spared by an early stop
     "E": (Outcome.SKIPPED, ()),  # skipped for want of something in the environment
@@ -114,7 +116,7 @@ def _record(check: PlannedCheck, letter: str) -> Evidence:
         attribution=Attribution.ENVIRONMENT if letter == "E" else None,
         compared={"prompts": 1} if outcome is C else {},
         attempts=tuple(Attempt(outcome=attempt) for attempt in attempts),
-        flaky=letter == "y",
+        flaky=letter in ("y", "h"),
         observation={SPARED: {"decision": "good"}} if letter == "s" else {},
     )
 

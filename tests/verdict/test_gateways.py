@@ -29,6 +29,7 @@ def result(story, gateway: Gateway, **letters):
         ("G1", "CX", "falsified"),
         ("G1", "Cx", "falsified"),
         ("G1", "Cy", "corroborated"),
+        ("G1", "Ch", "corroborated"),
         ("G1", "CS", "inconclusive"),
         ("G1", "CE", "corroborated"),
         ("G1", "EE", "inconclusive"),
@@ -81,7 +82,9 @@ def test_a_skipped_gpu_cell_counts_as_a_missing_gpu(story):
         ({"QUAL": "CX"}, "falsified"),
         ({"QUAL": "Cy"}, "corroborated"),
         ({"QUAL": "Cx"}, "inconclusive"),
-        ({"QUAL": "CT"}, "corroborated"),
+        ({"QUAL": "CT"}, "falsified"),
+        ({"QUAL": "Ch"}, "corroborated"),
+        ({"QUAL": "Ct"}, "inconclusive"),
         ({"G2": "X"}, "falsified"),
         ({"G3": "F", "QUAL": "C"}, "falsified"),
         ({"G3": "."}, "corroborated"),
@@ -93,7 +96,8 @@ def test_stability_is_read_from_every_check_of_the_run(story, letters, outcome):
     assert result(story, Gateway.G3, **letters).outcome == outcome
 
 
-def test_a_repeated_crash_is_named(story):
-    found = result(story, Gateway.G3, QUAL="CyX")
+@pytest.mark.parametrize(("letters", "words"), [("CyX", "crashed again"), ("ChT", "hung again")])
+def test_a_repeated_crash_or_hang_is_named(story, letters, words):
+    found = result(story, Gateway.G3, QUAL=letters)
     assert found.check == "QUAL-2"
-    assert found.reason.startswith("QUAL-2: crashed again in a fresh engine")
+    assert found.reason.startswith(f"QUAL-2: {words} in a fresh engine")

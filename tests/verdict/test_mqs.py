@@ -41,7 +41,7 @@ def scored(story, **letters) -> Mqs:
         pytest.param({"QUAL": "CF.."}, 500, id="a check without a record counts as nothing"),
         pytest.param({"QUAL": "CC", "EDGE": "SS"}, 571, id="an empty planned category earns 0"),
         pytest.param({"QUAL": "SS", "EDGE": "SS"}, 0, id="skipping everything scores nothing"),
-        pytest.param({"QUAL": "CCT"}, 656, id="a timeout fails and costs 10"),
+        pytest.param({"QUAL": "CCh"}, 656, id="a timeout fails and costs 10"),
         pytest.param({"QUAL": "CCy"}, 646, id="a crash that did not repeat fails and costs 20"),
         pytest.param({"QUAL": "CCx"}, 646, id="a crash not tried again fails and costs 20"),
         pytest.param({"QUAL": "CCX"}, 0, id="a crash that repeats fails G3 and scores nothing"),
@@ -85,7 +85,7 @@ def test_gateway_checks_count_in_no_category(story):
 
 
 def test_each_crash_and_timeout_is_a_penalty_of_its_own(story):
-    mqs = scored(story, QUAL="C" * 97 + "yxT")
+    mqs = scored(story, QUAL="C" * 97 + "yxt")
     assert [(p.points, p.check) for p in mqs.penalties] == [
         (20, "QUAL-97"),
         (20, "QUAL-98"),

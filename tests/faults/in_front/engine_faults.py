@@ -39,11 +39,20 @@ def _oom_kill() -> None:
     die_of("SIGKILL")
 
 
-def _segfault_once() -> None:
-    path = Path("segfaulted")
-    if not path.exists():
-        path.touch()
-        ctypes.string_at(0)
+def _once(fault: Callable[[], object]) -> Callable[[], object]:
+    """Return what does a fault the first time it is met in a run."""
+
+    def do() -> None:
+        path = Path(f"{fault.__name__}-was-met")
+        if not path.exists():
+            path.touch()
+            fault()
+
+    return do
+
+
+def _segfault() -> None:
+    ctypes.string_at(0)
 
 
 def _exception() -> NoReturn:
@@ -93,6 +102,7 @@ ASKED: dict[str, Callable[[], object]] = {
     "files-exhausted": _open_files,
     "grandchild": _leave_a_grandchild,
     "hang": hang,
+    "hang-once": _once(hang),
     "killed": lambda: die_of("SIGKILL"),
     "log-flood": _flood_the_log,
     "memory-limit": _use_all_memory,
@@ -103,8 +113,8 @@ ASKED: dict[str, Callable[[], object]] = {
     "reply-huge": _reply(lambda end: (end.sendall(b"\xff\xff\xff\xff"), hang())),
     "reply-nested": _reply(lambda end: end.sendall(_framed(b"[" * 100_000))),
     "reply-other": _reply(lambda end: end.sendall(_framed(b'{"result": [{"text": 1}]}'))),
-    "segfault": lambda: ctypes.string_at(0),
-    "segfault-once": _segfault_once,
+    "segfault": _segfault,
+    "segfault-once": _once(_segfault),
     "slow": lambda: time.sleep(0.5),
     "stopped": lambda: die_of("SIGSTOP"),
 }
