@@ -171,6 +171,7 @@ class Journal:
         header: of the run being written; the earlier one when it resumes.
         records: what the journal held when it was opened.
         head: sha256 of the last line.
+        replaced: where the earlier journal lies that was at its place, or None.
     """
 
     def __init__(self, path: Path, header: RunHeader, *, resume: bool = False) -> None:
@@ -190,6 +191,7 @@ class Journal:
         self.header = header
         self.records: tuple[Evidence, ...] = ()
         self.head = ""
+        self.replaced: Path | None = None
         self._size = 0
         self._descriptor = -1
         self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
@@ -251,7 +253,7 @@ class Journal:
                 f"({found.header.plan.playbook}, tier {found.header.plan.tier}); start a new run"
             )
         if earlier and found.header is None:
-            self.path.replace(self.path.with_name(self.path.name + ".previous"))
+            self.replaced = self.path.replace(self.path.with_name(self.path.name + ".previous"))
         try:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             os.ftruncate(self._descriptor, found.size)
