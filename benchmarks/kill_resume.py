@@ -1,7 +1,7 @@
 """Kill a whole certification at random moments, resume it, and compare with one left in peace.
 
     python benchmarks/kill_resume.py                      # 20 kills, the table, exit status 1 on any loss
-    python benchmarks/kill_resume.py --kills 5 --seed 3 -n 2
+    python benchmarks/kill_resume.py --kills 5 --seed 3 -n 2 -o benchmarks/results/kill-resume.json
 
 `kill -9` strikes pytest, its workers and everything they started, at moments drawn evenly over the
 length of the undisturbed run; each time `--resume` goes on. When no part of the run is left to be
@@ -21,11 +21,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
+from figures import deliver
 
 KILLS = 20
 SEED = 20261124
@@ -144,6 +144,7 @@ def cuts(rig: Rig, kills: int, length: float, draw: random.Random) -> Iterator[t
         yield output, Cut(None, before, len(rig.checks(output)))
         number, resume = number + 1, False
         output = f"run-{number}"
+    before = len(rig.checks(output))
     rig.start(output, resume=True).wait()
     yield output, Cut(None, before, len(rig.checks(output)))
 
@@ -166,23 +167,48 @@ def losses(rig: Rig, output: str, whole: Verdict) -> list[str]:
     return found
 
 
-def measure(kills: int, seed: int, workers: int, folder: Path) -> tuple[list[Any], list[str]]:
-    """Return the rows of the table and everything that was lost."""
+@dataclass(frozen=True)
+class Found:
+    """What came of all kills.
+
+    Attributes:
+        seconds: the undisturbed run took.
+        whole: what it came to.
+        cuts: each kill, and each end of a run, with the folder of the run.
+        lost: in what runs that were cut off differ from it.
+    """
+
+    seconds: float
+    whole: Verdict
+    cuts: tuple[tuple[str, Cut], ...]
+    lost: tuple[str, ...]
+
+    @property
+    def kills(self) -> int:
+        return sum(cut.moment is not None for _, cut in self.cuts)
+
+    @property
+    def runs(self) -> int:
+        """Runs that ended whole."""
+        return len(self.cuts) - self.kills
+
+
+def measure(kills: int, seed: int, workers: int, folder: Path) -> Found:
+    """Kill and resume runs, and hold each that ended against one left in peace."""
     rig = Rig(folder, workers)
     rig.start("warm-up").wait()
     began = time.monotonic()
     rig.start("whole").wait()
-    length = time.monotonic() - began
+    seconds = time.monotonic() - began
     whole = rig.verdict("whole")
-    rows: list[Any] = []
+    made: list[tuple[str, Cut]] = []
     lost: list[str] = []
-    for output, cut in cuts(rig, kills, length, random.Random(seed)):
-        rows.append((output, cut))
+    for output, cut in cuts(rig, kills, seconds, random.Random(seed)):
+        made.append((output, cut))
         print(_row(output, cut, len(whole.outcomes)), flush=True)
         if cut.moment is None:
             lost += [f"{output}: {loss}" for loss in losses(rig, output, whole)]
-    print(f"undisturbed: {length:.1f} s, {len(whole.outcomes)} checks, MQS {whole.score}")
-    return rows, lost
+    return Found(seconds, whole, tuple(made), tuple(lost))
 
 
 def _row(output: str, cut: Cut, planned: int) -> str:
@@ -190,22 +216,38 @@ def _row(output: str, cut: Cut, planned: int) -> str:
     return f"{output:8} {when}  records {cut.before:3} -> {cut.after:3} of {planned}"
 
 
+def table(found: Found, seed: int, workers: int) -> Iterator[str]:
+    """Yield the figures as Markdown."""
+    yield "| kills | seed | workers | checks | undisturbed, s | MQS | runs resumed to their end | lost |"
+    yield "|---:|---:|---:|---:|---:|---:|---:|---|"
+    yield (
+        f"| {found.kills} | {seed} | {workers} | {len(found.whole.outcomes)} | {found.seconds:.1f} "
+        f"| {found.whole.score} | {found.runs} | {'; '.join(found.lost) or 'nothing'} |"
+    )
+
+
 def main() -> int:
-    """Print the table; return 1 when anything was lost."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the figures; return 1 when anything was lost."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("-n", "--workers", type=int, default=0)
-    options = parser.parse_args()
+    parser.add_argument("-o", "--output", type=Path, help="write the figures here as JSON")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        rows, lost = measure(options.kills, options.seed, options.workers, folder)
-    killed = sum(cut.moment is not None for _, cut in rows)
-    ended = len(rows) - killed
-    print(
-        f"{killed} kills (seed {options.seed}), {ended} runs ended whole, lost: {lost or 'nothing'}"
-    )
-    return 1 if lost else 0
+        found = measure(given.kills, given.seed, given.workers, folder)
+    figures = {
+        "seed": given.seed,
+        "workers": given.workers,
+        "seconds": found.seconds,
+        "whole": asdict(found.whole),
+        "cuts": [{"run": output, **asdict(cut)} for output, cut in found.cuts],
+        "lost": found.lost,
+    }
+    title = "Runs killed at random moments and resumed, against one left in peace"
+    deliver(title, figures, table(found, given.seed, given.workers), given.output)
+    return 1 if found.lost else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Carry out thousands of checks in one session, and say what it holds on to.
 
     python benchmarks/soak.py                    # 5,000 checks; exit status 1 when something grows
-    python benchmarks/soak.py --checks 1000
+    python benchmarks/soak.py --checks 1000 -o benchmarks/results/soak.json
 
 The checks are questions to the model that ships with this package, each asked over HTTP (whole and
 streamed) and of the engine itself. After every 100 records the memory, open files, threads and
@@ -18,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import psutil
+from figures import deliver
 
 CHECKS = 5000
 WARM_UP = 500
@@ -165,32 +167,104 @@ def growth(held: list[tuple[int, int]]) -> float:
     return mean(size for _, size in held[-max(1, len(held) // 10) :]) / before - 1
 
 
-def _each(samples: list[Sample]) -> str:
-    first = next(held for held in samples if held.checks > WARM_UP)
-    last = samples[-1]
-    each = (last.pytest - first.pytest) / (last.checks - first.checks)
-    return f"{each:,.0f} bytes a check"
+@dataclass(frozen=True)
+class Session:
+    """What a session held on to.
+
+    Attributes:
+        words: what its tests were, for people.
+        seconds: it took.
+        samples: in order.
+    """
+
+    words: str
+    seconds: float
+    samples: list[Sample]
+
+    @property
+    def pytest(self) -> float:
+        """Growth of pytest."""
+        return growth([(held.checks, held.pytest) for held in self.samples])
+
+    @property
+    def engine(self) -> float | None:
+        """Growth of the engine; None when there was none."""
+        held = [(held.checks, held.engine) for held in self.samples]
+        return growth(held) if all(size for _, size in held) else None
+
+    @property
+    def settled(self) -> list[Sample]:
+        """The samples after the warm-up."""
+        return [held for held in self.samples if held.checks > WARM_UP]
+
+    @property
+    def bytes_a_check(self) -> float:
+        """What pytest holds on to of each check."""
+        first, last = self.settled[0], self.settled[-1]
+        return (last.pytest - first.pytest) / (last.checks - first.checks)
+
+    @property
+    def files(self) -> tuple[int, int]:
+        """Fewest and most open files."""
+        counts = [held.files for held in self.settled]
+        return min(counts), max(counts)
+
+    @property
+    def processes(self) -> int:
+        """Most processes."""
+        return max(held.processes for held in self.samples)
+
+    @property
+    def grows(self) -> bool:
+        """Whether memory or open files grow by more than they may."""
+        fewest, most = self.files
+        return max(self.pytest, self.engine or 0.0) > MOST_GROWTH or most - fewest > 2
+
+    def figures(self) -> dict[str, Any]:
+        """Return every number, as plain JSON."""
+        return asdict(self) | {
+            "pytest_growth": self.pytest,
+            "engine_growth": self.engine,
+            "bytes_a_check": self.bytes_a_check,
+        }
+
+
+def timed(words: str, write: Callable[[Path, int], None], checks: int) -> Session:
+    """Run a session to its end."""
+    began = time.monotonic()
+    samples = soak(write, checks)
+    return Session(words, time.monotonic() - began, samples)
+
+
+def table(sessions: Sequence[Session]) -> Iterator[str]:
+    """Yield the figures as Markdown."""
+    yield (
+        f"| session | checks | s | pytest grew after {WARM_UP} | bytes a check | engine grew "
+        "| open files | most processes |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
+    for session in sessions:
+        engine = "-" if session.engine is None else f"{session.engine:.1%}"
+        yield (
+            f"| {session.words} | {session.samples[-1].checks:,} | {session.seconds:.0f} "
+            f"| {session.pytest:.1%} | {session.bytes_a_check:,.0f} | {engine} "
+            f"| {' to '.join(map(str, session.files))} | {session.processes} |"
+        )
 
 
 def main() -> int:
     """Print the samples and the growth; return 1 when memory or open files grow."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--checks", type=int, default=CHECKS)
-    checks = parser.parse_args().checks
-    began = time.monotonic()
-    samples = soak(write_playbook, checks)
-    seconds = time.monotonic() - began
-    floor = soak(write_nothing, checks)
-    engine = growth([(held.checks, held.engine) for held in samples])
-    ours, alone = (growth([(held.checks, held.pytest) for held in s]) for s in (samples, floor))
-    files = {held.files for held in samples if held.checks > WARM_UP}
-    most = {held.processes for held in samples}
-    print(f"{samples[-1].checks} checks in {seconds:.0f} s; after the first {WARM_UP}:")
-    print(f"  pytest grew by {ours:.1%}, {_each(samples)}; the engine by {engine:.1%}")
-    print(f"  a session of {floor[-1].checks} empty tests grew by {alone:.1%}, {_each(floor)}")
-    print(f"  open files {min(files)} to {max(files)}, at most {max(most)} processes")
-    grows = max(ours, engine) > MOST_GROWTH or max(files) - min(files) > 2
-    return 1 if grows else 0
+    parser.add_argument("-o", "--output", type=Path, help="write the figures here as JSON")
+    given = parser.parse_args()
+    if given.checks < 2 * WARM_UP:
+        parser.error(f"--checks must be {2 * WARM_UP} or more: growth is measured after a warm-up")
+    ours = timed("checks of a model", write_playbook, given.checks)
+    alone = timed("tests that do nothing", write_nothing, given.checks)
+    figures = [session.figures() for session in (ours, alone)]
+    deliver("What a long session holds on to", figures, table((ours, alone)), given.output)
+    return 1 if ours.grows else 0
 
 
 if __name__ == "__main__":

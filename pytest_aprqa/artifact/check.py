@@ -12,6 +12,7 @@ from pytest_aprqa.artifact.config_hf import read_hf_config
 from pytest_aprqa.artifact.contents import read_config
 from pytest_aprqa.artifact.integrity import NO_MODEL_RULES, check_structure, merged
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import read_whole
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.strict_json import JsonError, parse_object
 from pytest_aprqa.observation import FileReport, Finding, Severity
@@ -87,7 +88,7 @@ def _remote_code(artifact: Artifact) -> Iterator[Finding]:
     for name in ("config.json", "tokenizer_config.json"):
         path = artifact.path / name
         try:
-            stated = parse_object(path.read_bytes()) if path.is_file() else {}
+            stated = parse_object(read_whole(path)) if path.exists() else {}
         except JsonError as error:
             yield Finding(RULE, f"{name} is not valid JSON: {error}", where=name)
             continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import read_text, read_whole
 from pytest_aprqa.artifact.stated import stated_by
 from pytest_aprqa.artifact.strict_json import parse_object
 from pytest_aprqa.artifact.template import TemplateRefusedError, read_template, render
@@ -95,7 +96,7 @@ def _hugging_face(
     directory: Path, config: ModelConfig
 ) -> tuple[str, dict[str, int | None], str | None]:
     path = directory / "tokenizer.json"
-    if not path.is_file():
+    if not path.exists():
         vocabulary = vocabulary_from_hf(directory, config)
         if vocabulary is None:
             raise _NotLoadableError(f"{directory} has neither tokenizer.json nor tokenizer.model")
@@ -103,9 +104,9 @@ def _hugging_face(
     stated: dict[str, Any] = {}
     beside = directory / "tokenizer_config.json"
     try:
-        text = path.read_text("utf-8")
-        if beside.is_file():
-            stated = parse_object(beside.read_bytes(), unique_keys=False)
+        text = read_text(path)
+        if beside.exists():
+            stated = parse_object(read_whole(beside), unique_keys=False)
     except (OSError, ValueError) as error:
         raise _NotLoadableError(f"the tokenizer's files cannot be read: {error}") from error
     ids: dict[str, int | None] = {

@@ -12,6 +12,7 @@ from pytest_aprqa.artifact.config import LARGEST, RULE, ModelConfig, malformed_c
 from pytest_aprqa.artifact.config_falcon import falcon_in_new_words
 from pytest_aprqa.artifact.config_rope import Rope, rope_from_hf, rope_to_hf
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import read_text
 from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
 # Field of ModelConfig -> key of config.json; an architecture may name its own key.
@@ -53,11 +54,11 @@ def read_hf_config(directory: Path) -> dict[str, Any]:
     """Return config.json of a directory.
 
     Raises:
-        ArtifactError: MALFORMED when it is missing or no JSON object.
+        ArtifactError: MALFORMED when it is missing, no JSON object, or no file to be read.
     """
     path = directory / "config.json"
     try:
-        config = json.loads(path.read_text("utf-8"))
+        config = json.loads(read_text(path))
     except FileNotFoundError:
         raise malformed_config(
             f"{directory} has no config.json, which says what the tensors are"

@@ -13,6 +13,7 @@ from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.file_state import state_of
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import require_regular
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What this process has already read, by state of the file.
@@ -102,5 +103,6 @@ class DigestCache:
 
 
 def _read(path: Path) -> str:
+    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.model_file import require_sound
 from pytest_aprqa.artifact.safetensors_index import INDEX_NAME
 from pytest_aprqa.words import Format
 
@@ -27,6 +28,7 @@ COMPANIONS = (
 )
 """Files beside SafeTensors weights that can change an answer."""
 
+_WEIGHTS = "model*.safetensors"
 _SHARD = re.compile(r"(?P<stem>.*)-\d{5}-of-\d{5}")
 
 
@@ -39,7 +41,7 @@ def files_of(form: Format, path: Path) -> tuple[Path, ...]:
             stands for all of them.
     """
     if form is Format.SAFETENSORS:
-        weights = list(path.glob("model*.safetensors"))
+        weights = list(path.glob(_WEIGHTS))
         return tuple(sorted([*weights, *(path / n for n in COMPANIONS if (path / n).is_file())]))
     shard = _SHARD.fullmatch(path.stem)
     if shard is None:
@@ -69,8 +71,10 @@ def make_artifact(
     """Return the artifact at a path, its files digested.
 
     Raises:
-        ArtifactError: NOT_FOUND or ENVIRONMENT.
+        ArtifactError: MALFORMED (G0-FILE) when one is no file of the model; NOT_FOUND; ENVIRONMENT.
     """
+    if form is Format.SAFETENSORS:
+        require_sound(list(path.glob(_WEIGHTS)), [path / name for name in COMPANIONS])
     files = files_of(form, path)
     return Artifact(
         format=form,

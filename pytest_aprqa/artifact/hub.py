@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import read_whole
 from pytest_aprqa.artifact.safetensors_index import INDEX_NAME
 
 _PATTERNS = [
@@ -51,9 +52,9 @@ def cached_snapshot(repo: str, revision: str | None) -> Path | None:
 
 def _missing_shards(snapshot: Path) -> list[str]:
     try:
-        index = json.loads((snapshot / INDEX_NAME).read_text("utf-8"))
+        index = json.loads(read_whole(snapshot / INDEX_NAME))
         shards = sorted(set(index["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, ArtifactError):
         return []  # there is no index, or opening the model says what is wrong with it
     return [shard for shard in shards if not (snapshot / str(shard)).is_file()]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from pytest_aprqa.artifact.malformed import environment, malformed
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import require_regular
 
 _PICKLE_PROTOCOLS = range(2, 6)
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -26,12 +26,7 @@ def map_file(path: Path) -> npt.NDArray[np.uint8]:
         ArtifactError: NOT_FOUND, ENVIRONMENT (not readable), MALFORMED (empty, not a file).
     """
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise malformed(path, "G0-FILE", "is a directory where a file is expected")
-        if not stat.S_ISREG(status.st_mode):
-            raise malformed(path, "G0-FILE", "is not a regular file")
-        if not status.st_size:
+        if not require_regular(path):
             raise malformed(path, "G0-FILE", "is empty (0 bytes)")
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_aprqa.artifact.files import files_of, first_of_shards
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import leads_out, read_text
 from pytest_aprqa.artifact.quantized_files import files_by_artifact, require_stated
 from pytest_aprqa.artifact.safetensors_index import INDEX_NAME, SINGLE_NAME
 from pytest_aprqa.words import Cell, Format
@@ -84,6 +85,8 @@ def _of_file(path: Path, quantizations: tuple[str, ...]) -> dict[str, Path]:
         )
     if form is not Format.SAFETENSORS:
         return files_by_artifact(form, [path], quantizations)
+    if leads_out(path):
+        path = path.resolve()  # the user's own link to a model that lies elsewhere
     if path.name != SINGLE_NAME and not (path.parent / INDEX_NAME).is_file():
         raise ArtifactError(
             ArtifactFault.NOT_FOUND,
@@ -97,7 +100,7 @@ def _of_directory(
     directory: Path, skip: frozenset[Format], quantizations: tuple[str, ...]
 ) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    has_weights = any((directory / name).is_file() for name in (SINGLE_NAME, INDEX_NAME))
+    has_weights = any((directory / name).exists() for name in (SINGLE_NAME, INDEX_NAME))
     if has_weights and Format.SAFETENSORS not in skip:
         found[Format.SAFETENSORS] = directory
     for form in (Format.APR, Format.GGUF):
@@ -125,7 +128,7 @@ def _expected(form: Format, path: Path, sha256: Mapping[str, str]) -> dict[str, 
 def _manifest(path: Path) -> dict[str, str]:
     """Return what a SHA256SUMS file states, in the format of `sha256sum`."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

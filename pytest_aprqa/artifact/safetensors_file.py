@@ -13,6 +13,7 @@ from typing import Any
 from pytest_aprqa.artifact.dtypes import nbytes, safetensors_dtype
 from pytest_aprqa.artifact.malformed import malformed, unsupported
 from pytest_aprqa.artifact.mapped_file import refuse_pickle
+from pytest_aprqa.artifact.model_file import require_inside
 from pytest_aprqa.artifact.safetensors_index import INDEX_NAME, SINGLE_NAME, read_index
 from pytest_aprqa.artifact.strict_json import JsonError, is_count, parse_object
 from pytest_aprqa.artifact.tensor_file import TensorInfo
@@ -95,6 +96,7 @@ def _weights_of(path: Path) -> tuple[Path, Path | None]:
     """
     if path.is_dir():
         single, index = path / SINGLE_NAME, path / INDEX_NAME
+        require_inside(single)
         path = index if index.exists() and not single.exists() else single
     return path, path if path.suffix == ".json" else None
 

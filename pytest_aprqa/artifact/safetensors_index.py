@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_aprqa.artifact.malformed import environment, malformed
+from pytest_aprqa.artifact.model_file import leads_out, read_whole
 from pytest_aprqa.artifact.strict_json import JsonError, parse_object
 
 INDEX_NAME = "model.safetensors.index.json"
@@ -21,7 +22,7 @@ def read_index(path: Path) -> dict[str, str]:
         ArtifactError: MALFORMED, with rule G0-INDEX, when the index is not that.
     """
     try:
-        index = parse_object(path.read_bytes())
+        index = parse_object(read_whole(path))
     except JsonError as error:
         raise malformed(path, "G0-INDEX", f"is not a valid index: {error}") from None
     except OSError as error:
@@ -53,12 +54,8 @@ def _refuse_escape(index: Path, shard: str) -> None:
         raise malformed(
             index, "G0-INDEX", f"names {shard!r}, which is not a file name in its directory"
         )
-    directory = index.parent.resolve()
-    target = (index.parent / shard).resolve()
-    allowed = [directory]
-    if directory.parent.name == "snapshots":
-        allowed.append(directory.parent.parent / "blobs")
-    if not any(target.is_relative_to(root) for root in allowed):
+    target = index.parent / shard
+    if leads_out(target):
         raise malformed(index, "G0-INDEX", f"names {shard!r}, a link that leads out of the model")
     if not target.exists():
         raise malformed(index, "G0-INDEX", f"names {shard!r}, which does not exist")

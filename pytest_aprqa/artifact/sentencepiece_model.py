@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.malformed import environment, malformed
+from pytest_aprqa.artifact.model_file import read_whole
 from pytest_aprqa.artifact.protobuf import Value, fields
 
 SENTENCEPIECE_FILE = "tokenizer.model"
 
 _RULE = "G0-TOKENIZER"
-_MOST_BYTES = 1 << 28  # far more than any vocabulary takes
 _FLOAT = struct.Struct("<f")
 
 
@@ -98,9 +98,7 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
             read.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise malformed(path, _RULE, f"is longer than {_MOST_BYTES} bytes")
-        data = path.read_bytes()
+        data = read_whole(path)
     except OSError as error:
         raise environment(path, error) from error
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import MOST_TEMPLATE_BYTES, read_text
 from pytest_aprqa.artifact.template_sandbox import TemplateSandbox
 
 TEMPLATE_FILE = "chat_template.jinja"
@@ -22,8 +23,8 @@ def read_template(directory: Path, tokenizer_config: Mapping[str, Any]) -> str |
     The file of its own wins over tokenizer_config.json; of several named ones `default` is taken.
     """
     path = directory / TEMPLATE_FILE
-    if path.is_file():
-        return path.read_text("utf-8")
+    if path.exists():
+        return read_text(path)
     stated = tokenizer_config.get("chat_template")
     if isinstance(stated, list):
         named = {entry["name"]: entry["template"] for entry in stated}
@@ -56,6 +57,8 @@ def render(
         ArtifactError: MALFORMED (G0-TEMPLATE) when it cannot be parsed, fails, or goes past the
             bounds.
     """
+    if len(template) > MOST_TEMPLATE_BYTES:
+        raise _refused(f"chat template is longer than {MOST_TEMPLATE_BYTES} characters")
     values = {
         "messages": list(messages),
         "tools": None,
@@ -71,9 +74,8 @@ def render(
     if "refused" in answer:
         raise TemplateRefusedError(answer["refused"])
     place = f" (line {answer['line']})" if answer.get("line") else ""
-    raise ArtifactError(
-        ArtifactFault.MALFORMED,
-        f"chat template cannot be rendered{place}: {answer['error']}",
-        rule="G0-TEMPLATE",
-        where=TEMPLATE_FILE,
-    )
+    raise _refused(f"chat template cannot be rendered{place}: {answer['error']}")
+
+
+def _refused(message: str) -> ArtifactError:
+    return ArtifactError(ArtifactFault.MALFORMED, message, rule="G0-TEMPLATE", where=TEMPLATE_FILE)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.model_file import read_text
 from pytest_aprqa.artifact.sentencepiece_model import SENTENCEPIECE_FILE
 from pytest_aprqa.artifact.template import read_template
 from pytest_aprqa.artifact.tokenizer import (
@@ -42,9 +43,9 @@ def vocabulary_from_hf(directory: Path, config: ModelConfig) -> Vocabulary | Non
             (G0-TOKENIZER) when a file contradicts itself.
     """
     path = directory / "tokenizer.json"
-    if not path.is_file():
+    if not path.exists():
         path = directory / SENTENCEPIECE_FILE
-        if path.is_file():
+        if path.exists():
             with wrong_kind_is_malformed(RULE, path.name):
                 return _sentencepiece(path, config)
         _refuse_other_tokenizer(directory)
@@ -240,7 +241,7 @@ def _pair(merge: Any) -> tuple[str, str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(read_text(path))
     except FileNotFoundError:
         return {}
     except (ValueError, OSError) as error:

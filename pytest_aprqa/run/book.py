@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_aprqa.artifact.model import ArtifactFault
+from pytest_aprqa.playbook.check import LOOKING_BACK
 from pytest_aprqa.registry.models_csv import register
 from pytest_aprqa.registry.readme import has_table, sync_readme
 from pytest_aprqa.report.terminal import Line, Span, Style, summary
@@ -14,6 +15,8 @@ from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.run.planning import (
     EARLIER_EVIDENCE,
     PARTIAL_EVIDENCE,
+    PARTIAL_JOURNAL,
+    REPORTS,
     PlannedPlaybook,
     run_plan,
 )
@@ -24,7 +27,7 @@ from pytest_aprqa.verdict.journal import Journal, RunHeader, read_journal
 from pytest_aprqa.verdict.provenance import artifacts_of
 from pytest_aprqa.verdict.record import RecordError, Run, conclude
 from pytest_aprqa.verdict.run_file import read_run, write_run
-from pytest_aprqa.words import Attribution, Outcome
+from pytest_aprqa.words import Attribution, Outcome, Status
 
 
 class Book:
@@ -49,6 +52,7 @@ class Book:
         self._journal: Journal | None = None
         self._header = RunHeader.of(run_id, _now(), run_plan(planned))
         self._kept = Kept()
+        self._is_aside = False
         self.notices = [*map(str, planned.plan.notices), *planned.plan.shortfall]
 
     @property
@@ -57,6 +61,8 @@ class Book:
 
     @property
     def journal(self) -> Path:
+        if self._is_aside:
+            return self.planned.output / PARTIAL_JOURNAL
         return self.planned.journal_of(self._selected)
 
     @property
@@ -162,6 +168,7 @@ class Book:
                 f"interrupted: {done} of {len(self._checks)} checks have evidence; the same "
                 "command with --resume goes on from there"
             )
+        self._step_aside(self.run)
         self._write(self.run, table)
         return self.run
 
@@ -176,22 +183,35 @@ class Book:
         """Return the lines of the terminal summary."""
         assert self.run is not None
         lines = summary(self.run, evidence=str(self.evidence), width=width, unicode=unicode)
-        if not self.is_complete:
-            lines.append((Span(self._selection_note(), Style.WARN),))
+        if self.evidence != self.planned.evidence:
+            lines.append((Span(self._note_aside(), Style.WARN),))
         return lines
 
     @property
     def evidence(self) -> Path:
-        """Where the run is kept; a selection of checks does not replace a whole run."""
-        if self.is_complete:
+        """Where the run is kept; a selection of checks does not replace a whole run.
+
+        Nor does a run that could not be made replace one that was.
+        """
+        if self.is_complete and not self._is_aside:
             return self.planned.evidence
         return self.planned.output / PARTIAL_EVIDENCE
 
-    def _selection_note(self) -> str:
-        return (
-            f"only {len(self._selected)} of {len(self._checks)} checks were selected: "
-            "the certificate on record and the registry stay as they are"
-        )
+    def _note_aside(self) -> str:
+        why = f"only {len(self._selected)} of {len(self._checks)} checks were selected"
+        if self._is_aside:
+            why = "the run could not be made"
+        return f"{why}: the certificate on record and the registry stay as they are"
+
+    def _step_aside(self, run: Run) -> None:
+        """Give a run its place back that was there before one in which nothing was carried out."""
+        if not self.is_complete or not _is_void(run) or not _is_made(self.planned.evidence):
+            return
+        assert self._journal is not None
+        self._is_aside = True
+        self._journal.path.replace(self.journal)
+        if self._journal.replaced is not None:
+            self._journal.replaced.replace(self._journal.path)
 
     def _note_unfinished(self) -> None:
         """Say what becomes of an unfinished run that is not resumed."""
@@ -212,13 +232,13 @@ class Book:
         from pytest_aprqa.report.markdown import render_markdown
 
         output = self.planned.output
-        if not self.is_complete:
+        if self.evidence != self.planned.evidence:
             write_run(self.evidence, run)
             return
         _keep_certificate(self.evidence, run)
         write_run(self.evidence, run)
-        (output / "report.html").write_text(render_html(run), encoding="utf-8")
-        (output / "report.md").write_text(render_markdown(run), encoding="utf-8")
+        for name, render in zip(REPORTS, (render_html, render_markdown), strict=True):
+            (output / name).write_text(render(run), encoding="utf-8")
         registry = self._settings.certifications / "models.csv"
         readme = self._settings.certifications.parent / "README.md"
         if register(registry, run) and table and readme.is_file() and has_table(readme):
@@ -233,6 +253,24 @@ def _keep_certificate(evidence: Path, run: Run) -> None:
         return
     if run.interrupted and not before.interrupted and before.run_id != run.run_id:
         write_run(evidence.with_name(EARLIER_EVIDENCE), before)
+
+
+def _is_void(run: Run) -> bool:
+    """Whether a run could not be made, and is not to be gone on with.
+
+    Checks that look back over it have their verdicts all the same.
+    """
+    fails = run.certificate.status is Status.FAIL and not run.interrupted
+    executed = (r for r in run.records if r.outcome.executed and r.kind not in LOOKING_BACK)
+    return fails and not any(executed)
+
+
+def _is_made(evidence: Path) -> bool:
+    """Whether a run is on record that could be made."""
+    try:
+        return read_run(evidence).certificate.status is not Status.FAIL
+    except RecordError:
+        return False
 
 
 def _failure(records: list[Evidence]) -> str:

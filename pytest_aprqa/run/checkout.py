@@ -117,8 +117,7 @@ def _journal(path: Path, run: Run, report: CheckoutReport) -> None:
     if journal.header is None or journal.header.run_id != run.run_id:
         return  # the journal of a later or partial run
     if journal.broken_at is not None:
-        text = f"line {journal.broken_at} does not follow from the line before it"
-        report.problems.append(Problem(str(path), text))
+        report.problems.append(Problem(str(path), journal.breach))
     written = {record.check: record for record in journal.records}
     changed = [r.check for r in run.records if r.check in written and r != written[r.check]]
     if changed:

@@ -23,6 +23,7 @@ EVIDENCE = "evidence.json"
 EARLIER_EVIDENCE = "evidence.json.previous"
 PARTIAL_JOURNAL = "evidence.partial.jsonl"
 PARTIAL_EVIDENCE = "evidence.partial.json"
+REPORTS = ("report.html", "report.md")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.registry.models_csv import RegistryRow, missing_columns, read_rows
 from pytest_aprqa.registry.row import row_from_run
+from pytest_aprqa.run.planning import EVIDENCE, REPORTS
 from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.verdict.provenance import ArtifactRecord
 from pytest_aprqa.verdict.record import RecordError, Run
@@ -58,12 +59,19 @@ class Exhibit:
     def signature(self) -> Path:
         return self.evidence.with_suffix(".sig.json")
 
-    def row(self, run: Run) -> RegistryRow | None:
-        """Return the row of a run's model. Raises RegistryError."""
+    @property
+    def reports(self) -> tuple[Path, ...]:
+        """The reports that lie beside the evidence of a whole run; a selection has none."""
+        if self.evidence.name != EVIDENCE:
+            return ()
+        paths = (self.evidence.with_name(name) for name in REPORTS)
+        return tuple(path for path in paths if path.is_file())
+
+    def rows(self, run: Run) -> list[RegistryRow]:
+        """Return the rows of a run's model, of which there should be one. Raises RegistryError."""
         if not self.registry.is_file():
-            return None
-        rows = (row for row in read_rows(self.registry) if row.model_id == run.plan.model_id)
-        return next(rows, None)
+            return []
+        return [row for row in read_rows(self.registry) if row.model_id == run.plan.model_id]
 
 
 def verify_exhibit(exhibit: Exhibit, key: Ed25519PublicKey | None = None) -> list[Point]:
@@ -92,9 +100,10 @@ def verify_exhibit(exhibit: Exhibit, key: Ed25519PublicKey | None = None) -> lis
 
 def statement_about(exhibit: Exhibit, run: Run) -> Statement:
     """Return what there is to sign about a run as its files are now. Raises OSError."""
-    files = {path.name: path.read_bytes() for path in (exhibit.evidence, exhibit.journal)}
-    row = exhibit.row(run) if _is_whole(run) else None
-    return statement_of(run, files, None if row is None else row.columns())
+    paths = (exhibit.evidence, exhibit.journal, *exhibit.reports)
+    files = {path.name: path.read_bytes() for path in paths}
+    rows = exhibit.rows(run) if _is_whole(run) else []
+    return statement_of(run, files, rows[0].columns() if rows else None)
 
 
 def unproven(row: RegistryRow, run: Run) -> Iterator[str]:
@@ -129,10 +138,11 @@ def _row(exhibit: Exhibit, run: Run) -> Point:
     if missing := missing_columns(exhibit.registry):
         problem = f"the first line of {exhibit.registry} does not name the column {missing[0]}"
         return Point(name, Standing.FAILED, problem)
-    row = exhibit.row(run)
-    if row is None:
-        problem = f"{exhibit.registry} has no row of {run.plan.model_id}"
+    rows = exhibit.rows(run)
+    if len(rows) != 1:
+        problem = f"{exhibit.registry} has {len(rows) or 'no'} rows of {run.plan.model_id}, not one"
         return Point(name, Standing.FAILED, problem)
+    [row] = rows
     try:
         problem = next(unproven(row, run), "")
     except ValueError as error:

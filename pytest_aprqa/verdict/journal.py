@@ -1,7 +1,9 @@
 """The journal: evidence on disk before the next check starts, one record a line, hash-chained.
 
-Every line after the first carries the sha256 of the line before it, newline excluded, so that a
-line that was changed, dropped or added shows.
+Every line begins with its own digest, the sha256 of what the line is without it, and every line after
+the first carries the sha256 of the line before it, newline excluded, so that a line that was changed,
+dropped or added shows, and of the last one that it was changed. Of a journal whose first lines are from
+before lines had digests of their own, those are held together by the chain alone.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +63,8 @@ class JournalContent:
         header: None when not even the first line is whole.
         records: those before the first break of the chain.
         torn_tail: the last line was cut off by a crash, and is dropped.
-        broken_at: 1-based number of the first line that does not follow from the one before it,
-            or None. That line, or the one before it, was changed after it was written.
+        broken_at: 1-based number of the first line that is not what its digest says or does not
+            follow from the one before it, or None.
         head: sha256 of the last good line.
         size: bytes up to the end of the last good line.
     """
@@ -72,6 +75,13 @@ class JournalContent:
     broken_at: int | None = None
     head: str = ""
     size: int = 0
+
+    @property
+    def breach(self) -> str:
+        """What is wrong at `broken_at`, or ""."""
+        if self.broken_at is None:
+            return ""
+        return f"line {self.broken_at} was changed, or does not follow from the line before it"
 
     @property
     def latest(self) -> tuple[Evidence, ...]:
@@ -96,24 +106,41 @@ def read_journal(path: Path) -> JournalContent:
         raise RecordError(f"the journal {path} cannot be read: {error.strerror}") from error
     lines = content.split(b"\n")
     torn = lines.pop() != b""
-    header, head, size = None, "", 0
+    header, head, size, has_digests = None, "", 0, False
     records: list[Evidence] = []
     for number, line in enumerate(lines, start=1):
-        parsed = _parse(line, where=f"{path}, line {number}")
+        content, digest = _without_digest(line)
+        parsed = _parse(content, where=f"{path}, line {number}")
         last = number == len(lines) and not torn
         if parsed is None and last:
             torn = True
             break
-        if header is None:
-            if not isinstance(parsed, RunHeader):
-                return JournalContent(None, broken_at=number)
-            header = parsed
-        elif isinstance(parsed, _Line) and parsed.previous == head:
-            records.append(parsed.record)
+        if number == 1:
+            header = parsed if isinstance(parsed, RunHeader) else None
+            follows = header is not None
         else:
+            follows = isinstance(parsed, _Line) and parsed.previous == head
+        has_digests = has_digests or bool(digest)
+        if not follows or digest != (_sha256(content) if has_digests else ""):
             return JournalContent(header, tuple(records), torn, number, head, size)
+        if isinstance(parsed, _Line):
+            records.append(parsed.record)
         head, size = _sha256(line), size + len(line) + 1
     return JournalContent(header, tuple(records), torn, None, head, size)
+
+
+_DIGEST = re.compile(rb'\{"digest":"([0-9a-f]{64})",')
+
+
+def _with_digest(content: bytes) -> bytes:
+    """Return a line with its own digest; its keys stay sorted."""
+    return b'{"digest":"%s",%s' % (_sha256(content).encode("ascii"), content[1:])
+
+
+def _without_digest(line: bytes) -> tuple[bytes, str]:
+    """Return a line as it was before its digest was put into it, and the digest or ""."""
+    found = _DIGEST.match(line)
+    return (b"{" + line[found.end() :], found[1].decode("ascii")) if found else (line, "")
 
 
 def _parse(line: bytes, where: str) -> RunHeader | _Line | None:
@@ -144,6 +171,7 @@ class Journal:
         header: of the run being written; the earlier one when it resumes.
         records: what the journal held when it was opened.
         head: sha256 of the last line.
+        replaced: where the earlier journal lies that was at its place, or None.
     """
 
     def __init__(self, path: Path, header: RunHeader, *, resume: bool = False) -> None:
@@ -163,6 +191,7 @@ class Journal:
         self.header = header
         self.records: tuple[Evidence, ...] = ()
         self.head = ""
+        self.replaced: Path | None = None
         self._size = 0
         self._descriptor = -1
         self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
@@ -217,17 +246,14 @@ class Journal:
         earlier = self.path.exists() and self.path.stat().st_size > 0
         found = read_journal(self.path) if earlier and resume else JournalContent(None)
         if found.broken_at:
-            raise JournalError(
-                f"{self.path} cannot be resumed: line {found.broken_at} does not follow from the "
-                "line before it, so it was changed; start a new run"
-            )
+            raise JournalError(f"{self.path} cannot be resumed: {found.breach}; start a new run")
         if found.header and found.header.plan_digest != self.header.plan_digest:
             raise JournalError(
                 f"{self.path} cannot be resumed: it was written for another plan "
                 f"({found.header.plan.playbook}, tier {found.header.plan.tier}); start a new run"
             )
         if earlier and found.header is None:
-            self.path.replace(self.path.with_name(self.path.name + ".previous"))
+            self.replaced = self.path.replace(self.path.with_name(self.path.name + ".previous"))
         try:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             os.ftruncate(self._descriptor, found.size)
@@ -242,7 +268,7 @@ class Journal:
             _sync_folder(self.path.parent)
 
     def _write(self, line: BaseModel) -> None:
-        content = canonical_json(line).encode("ascii")
+        content = _with_digest(canonical_json(line).encode("ascii"))
         if not self._is_in_place():
             raise JournalError(
                 f"{self.path} was removed or replaced while it was written; start a new run"

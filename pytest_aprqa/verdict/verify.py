@@ -78,7 +78,7 @@ def _spelling(run: Run, content: bytes) -> str | None:
 
 def _chain(run: Run, journal: JournalContent) -> str | None:
     if journal.broken_at is not None:
-        return f"line {journal.broken_at} does not follow from the line before it"
+        return journal.breach
     if journal.torn_tail:
         return f"line {len(journal.records) + 2} is cut off"
     if journal.head != run.journal_head:

@@ -64,7 +64,7 @@ def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
 def test_a_directory_is_no_file_to_digest(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError) as caught:
         sha256_of_file(tmp_path)
-    assert caught.value.fault is ArtifactFault.ENVIRONMENT
+    assert caught.value.fault is ArtifactFault.MALFORMED
 
 
 def test_the_identity_of_an_artifact_is_that_of_its_sorted_names_and_digests() -> None:

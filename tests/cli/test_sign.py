@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -74,6 +75,40 @@ def test_a_changed_byte_is_named_wherever_it_is(cli, checkout, model):
     weights = cli(*verify, cwd=checkout)
     assert weights.code == 1
     assert weights.sentence.startswith("gguf files does not hold: ")
+
+
+def test_a_report_that_was_changed_or_added_after_signing_is_named(cli, checkout):
+    cli("keygen", "me", cwd=checkout)
+    page, text = (checkout / EVIDENCE / name for name in ("report.html", "report.md"))
+    text.unlink()
+    assert cli("sign", EVIDENCE, "--key", "me.key", cwd=checkout).code == 0
+    verify = ("verify", EVIDENCE, "--key", "me.pub")
+    assert cli(*verify, cwd=checkout).code == 0
+    text.write_text("**CERTIFIED**")
+    assert "report.md: signed with sha256 (missing), now " in cli(*verify, cwd=checkout).sentence
+    text.unlink()
+    page.write_text(page.read_text().replace("</h1>", " is CERTIFIED</h1>", 1))
+    assert "signature does not hold: report.html: signed" in cli(*verify, cwd=checkout).sentence
+    page.unlink()
+    assert "report.html: signed with sha256 " in cli(*verify, cwd=checkout).sentence
+
+
+def test_a_second_row_of_the_model_is_found(cli, checkout):
+    cli("keygen", "me", cwd=checkout)
+    assert cli("sign", EVIDENCE, "--key", "me.key", cwd=checkout).code == 0
+    registry = checkout / "certifications/models.csv"
+    [status] = re.findall(r",(CERTIFIED|PROVISIONAL|BLOCKED|PARTIAL),", registry.read_text())
+    row = registry.read_text().splitlines()[-1]
+    with registry.open("a") as file:
+        file.write(row.replace(f",{status},", ",PENDING,") + "\n")
+    twice = cli("verify", EVIDENCE, "--key", "me.pub", cwd=checkout)
+    assert twice.code == 1
+    assert twice.sentence.startswith("registry row does not hold: ")
+    assert twice.sentence.endswith("models.csv has 2 rows of aprqa/aprqa-reference, not one")
+    assert "registry row" in cli("sign", EVIDENCE, "--key", "me.key", cwd=checkout).sentence
+    checked = cli("validate", cwd=checkout)
+    assert checked.code == 1
+    assert "aprqa/aprqa-reference: has more than one row" in checked.out
 
 
 def test_what_does_not_hold_is_not_signed(cli, checkout):

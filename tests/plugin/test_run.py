@@ -10,6 +10,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from pytest_aprqa.run.checkout import check_checkout
+from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.verdict.rescore import rescore
 from pytest_aprqa.verdict.run_file import read_run
 
@@ -183,6 +185,35 @@ def test_a_model_that_is_nowhere_is_one_sentence_and_no_claim(session):
     result.stdout.no_fnmatch_line("*Traceback*")
     assert result.ret == 1
     assert not (session.path / "certifications/models.csv").exists()
+
+
+def test_a_run_that_could_not_be_made_leaves_the_certificate_on_record_alone(session):
+    session.run()
+    before = {path.name: path.read_bytes() for path in session.output.iterdir()}
+    registry = (session.path / "certifications/models.csv").read_bytes()
+    for _ in range(2):
+        result = session.run("--model-path=nowhere")
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(
+            ["*the run could not be made: the certificate on record and the registry stay*"]
+        )
+        after = {path.name: path.read_bytes() for path in session.output.iterdir()}
+        assert {name: after[name] for name in before} == before
+        assert (session.path / "certifications/models.csv").read_bytes() == registry
+        partial = read_run(session.output / "evidence.partial.json")
+        assert partial.certificate.status == "FAIL"
+        journal = read_journal(session.output / "evidence.partial.jsonl")
+        assert journal.head == partial.journal_head
+    assert check_checkout(session.path).problems == []
+
+
+def test_the_first_run_that_could_not_be_made_is_on_record_until_one_is_made(session):
+    for _ in range(2):
+        assert session.run("--model-path=nowhere").ret == 1
+        assert session.evidence()["certificate"]["status"] == "FAIL"
+    assert not (session.output / "evidence.partial.json").exists()
+    session.run()
+    assert session.evidence()["certificate"]["status"] != "FAIL"
 
 
 @pytest.mark.parametrize(

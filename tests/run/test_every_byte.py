@@ -76,8 +76,10 @@ def test_what_was_signed_holds(exhibit: Exhibit) -> None:
         (lambda exhibit: exhibit.signature, {"signature"}),
         (lambda exhibit: exhibit.registry, None),
         (lambda exhibit: exhibit.playbook.parent / "model.gguf", {"gguf files", "signature"}),
+        (lambda exhibit: exhibit.reports[0], {"signature"}),
+        (lambda exhibit: exhibit.reports[1], {"signature"}),
     ],
-    ids=["evidence", "journal", "signature", "registry", "model"],
+    ids=["evidence", "journal", "signature", "registry", "model", "html", "markdown"],
 )
 def test_any_single_byte_changed_is_found(
     exhibit: Exhibit, where: Callable[[Exhibit], Path], named: set[str] | None

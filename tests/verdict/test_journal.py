@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pytest_aprqa.verdict.journal import Journal, JournalError, RunHeader, read_
 from pytest_aprqa.verdict.record import RecordError
 from pytest_aprqa.words import Gateway
 
+WITHOUT_DIGEST = re.compile(rb'^\{"digest":"[0-9a-f]{64}",')
 STARTED = "2026-01-02T03:04:05.000+00:00"
 
 
@@ -97,14 +100,59 @@ def test_a_last_line_that_is_whole_but_no_record_is_dropped(written, told):
 
 
 @pytest.mark.parametrize("torn", [False, True])
-def test_a_changed_line_breaks_the_chain_at_the_next_line(written, told, torn):
+def test_a_changed_line_breaks_the_chain(written, told, torn):
     lines = written.read_bytes().splitlines(keepends=True)
     lines[2] = lines[2].replace(b'"corroborated"', b'"falsified"')
     written.write_bytes(b"".join(lines) + b"{" * torn)
     found = read_journal(written)
-    assert found.broken_at == 4
-    assert found.records[0] == told.records[0]
-    assert len(found.records) == 2
+    assert found.broken_at == 3
+    assert found.records == told.records[:1]
+
+
+def test_a_change_that_leaves_the_last_line_whole_is_found(written, header, told):
+    content = written.read_bytes()
+    begin = content.rindex(b"\n", 0, -1)
+    changed = content[begin:].replace(b'"falsified"', b'"corroborated"')
+    assert changed != content[begin:]
+    written.write_bytes(content[:begin] + changed)
+    found = read_journal(written)
+    assert (found.broken_at, found.torn_tail) == (len(told.records) + 1, False)
+    assert found.records == told.records[:-1]
+    with pytest.raises(
+        JournalError, match=f"cannot be resumed: line {found.broken_at} was changed"
+    ):
+        Journal(written, header, resume=True)
+
+
+def test_a_changed_header_without_records_is_found(path, header):
+    Journal(path, header).close()
+    path.write_bytes(path.read_bytes().replace(b"run-1", b"run-2", 1))
+    found = read_journal(path)
+    assert (found.broken_at, found.breach[:6]) == (1, "line 1")
+    with pytest.raises(JournalError, match="line 1 was changed"):
+        Journal(path, header, resume=True)
+
+
+@pytest.mark.parametrize("number", [0, 1, -1])
+def test_a_line_that_lost_its_digest_is_a_changed_one(written, number):
+    lines = written.read_bytes().splitlines(keepends=True)
+    lines[number] = WITHOUT_DIGEST.sub(b"{", lines[number])
+    written.write_bytes(b"".join(lines))
+    assert read_journal(written).broken_at == (number % len(lines)) + 1 + (number == 0)
+
+
+def test_a_journal_of_before_lines_had_digests_is_read_and_resumed(written, header, told):
+    head, lines = "", []
+    for line in written.read_bytes().splitlines():
+        plain = json.loads(WITHOUT_DIGEST.sub(b"{", line))
+        plain.update({"previous": head} if head else {})
+        lines.append(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
+        head = hashlib.sha256(lines[-1]).hexdigest()
+    written.write_bytes(b"\n".join(lines[:-1]) + b"\n")
+    with Journal(written, header, resume=True) as journal:
+        assert journal.records == told.records[:-1]
+        journal.append(told.records[-1])
+    assert read_journal(written).records == told.records
 
 
 def test_a_removed_line_breaks_the_chain(written):
@@ -122,7 +170,7 @@ def test_a_line_that_is_no_record_in_the_middle_breaks_the_chain(written):
 def test_a_changed_header_breaks_the_chain(written):
     content = written.read_bytes()
     written.write_bytes(content.replace(b"run-1", b"run-2", 1))
-    assert read_journal(written).broken_at == 2
+    assert read_journal(written).broken_at == 1
 
 
 def test_a_second_header_breaks_the_chain(written):
@@ -197,7 +245,9 @@ def test_a_run_of_another_plan_is_not_resumed(written, story):
 def test_a_changed_journal_is_not_resumed_and_stays_as_it_is(written, header):
     content = written.read_bytes().replace(b'"corroborated"', b'"falsified"', 1)
     written.write_bytes(content)
-    with pytest.raises(JournalError, match="line 3 does not follow from the line before"):
+    with pytest.raises(
+        JournalError, match="line 2 was changed, or does not follow from the line before"
+    ):
         Journal(written, header, resume=True)
     assert written.read_bytes() == content
 
