@@ -260,7 +260,8 @@ def _rope_keys(config: ModelConfig) -> dict[str, Any]:
     if kind in ("linear", "yarn"):
         keys = {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
     elif kind == "longrope":
-        original = config.extra.get("original_max_position_embeddings", original)
+        key = "original_max_position_embeddings"
+        original = config.extra.get(key, original or config.architecture.defaults.get(key))
         keys = {"rope.scaling.attn_factor": longrope_attention(config, original)}
     else:
         raise ArtifactError(ArtifactFault.UNSUPPORTED, f"GGUF cannot express RoPE scaling {kind!r}")
