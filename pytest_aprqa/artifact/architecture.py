@@ -90,6 +90,7 @@ class Architecture:
         defaults: key of config.json -> value transformers assumes when the key is absent.
         layer_norm: whether it normalises with LayerNorm; else RMSNorm.
         sliding_period: every so many-th layer sees everything, the others a window; 0: all do.
+        window_lost: it has a window in transformers, which llama.cpp does not apply.
     """
 
     model_type: str
@@ -106,6 +107,7 @@ class Architecture:
     meant: dict[str, dict[str, str]] = field(default_factory=dict)
     layer_norm: bool = False
     sliding_period: int = 0
+    window_lost: bool = False
 
     @property
     def experts(self) -> bool:
@@ -202,6 +204,7 @@ def _build(name: str, raw: dict[str, dict[str, Any]]) -> Architecture:
         meant=merged.get("meant", {}),
         layer_norm=merged.get("layer_norm", False),
         sliding_period=merged.get("sliding_period", 0),
+        window_lost=merged.get("window_lost", False),
     )
 
 
