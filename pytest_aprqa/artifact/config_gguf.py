@@ -100,7 +100,7 @@ def _understand(file: TensorFile) -> ModelConfig:
     )
     config = replace(config, **_expert_sizes(keys, config.intermediate_size))
     for suffix, value in keys.left().items():
-        if not has_no_effect(suffix, value, config):
+        if not has_no_effect(suffix, value, config, file.tensors):
             raise ArtifactError(
                 ArtifactFault.UNSUPPORTED,
                 f"{known.gguf}.{suffix} is {value!r}, which is not understood; a model read "
