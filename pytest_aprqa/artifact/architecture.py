@@ -15,7 +15,7 @@ from typing import Any
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 
 # What a type inherits entry by entry.
-_TABLES = ("tensors", "keys", "extra", "fixed", "derived", "defaults", "only", "spellings")
+_TABLES = ("tensors", "keys", "extra", "fixed", "derived", "defaults", "only", "spellings", "meant")
 
 
 class Layout(StrEnum):
@@ -86,9 +86,11 @@ class Architecture:
         only: key of config.json -> the only value with which the tensors are these; with another
             it is an architecture of its own.
         spellings: key of config.json -> another key that means the same.
+        meant: key of config.json -> value of older files -> what transformers takes it for.
         defaults: key of config.json -> value transformers assumes when the key is absent.
         layer_norm: whether it normalises with LayerNorm; else RMSNorm.
         sliding_period: every so many-th layer sees everything, the others a window; 0: all do.
+        window_lost: it has a window in transformers, which llama.cpp does not apply.
     """
 
     model_type: str
@@ -102,8 +104,10 @@ class Architecture:
     defaults: dict[str, Any] = field(default_factory=dict)
     only: dict[str, Any] = field(default_factory=dict)
     spellings: dict[str, str] = field(default_factory=dict)
+    meant: dict[str, dict[str, str]] = field(default_factory=dict)
     layer_norm: bool = False
     sliding_period: int = 0
+    window_lost: bool = False
 
     @property
     def experts(self) -> bool:
@@ -197,8 +201,10 @@ def _build(name: str, raw: dict[str, dict[str, Any]]) -> Architecture:
         derived=merged.get("derived", {}),
         only=merged.get("only", {}),
         spellings=merged.get("spellings", {}),
+        meant=merged.get("meant", {}),
         layer_norm=merged.get("layer_norm", False),
         sliding_period=merged.get("sliding_period", 0),
+        window_lost=merged.get("window_lost", False),
     )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
+from pytest_aprqa.artifact.config_gguf import context_in_gguf
 from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.artifact.stated import stated_by
 from pytest_aprqa.artifact.tokenizer import TokenizerModel, TokenType, Vocabulary
 from pytest_aprqa.observation import FileReport, Finding
+from pytest_aprqa.words import Format
 
 CONFIG_RULE = "G0-CONFIG-REFERENCE"
 TOKENIZER_RULE = "G0-TOKENIZER-REFERENCE"
@@ -36,6 +38,9 @@ def check_reference(artifact: Artifact, reference: Artifact) -> FileReport:
     """
     config, vocabulary = stated_by(artifact)
     other_config, other_vocabulary = stated_by(reference)
+    context = context_in_gguf(other_config)
+    if artifact.format is Format.GGUF and config.max_position_embeddings == context:
+        other_config = replace(other_config, max_position_embeddings=context)
     findings = list(_config_differences(config, other_config))
     if vocabulary is not None and other_vocabulary is not None:
         findings += _tokenizer_differences(vocabulary.unpadded(), other_vocabulary.unpadded())

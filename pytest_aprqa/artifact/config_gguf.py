@@ -18,6 +18,11 @@ from pytest_aprqa.artifact.rope_factors import (
     SHORT_FACTORS,
     llama3_scaling,
 )
+from pytest_aprqa.artifact.rope_yarn import (
+    ATTENTION_KEY,
+    yarn_attention_from_gguf,
+    yarn_to_gguf,
+)
 from pytest_aprqa.artifact.tensor_file import TensorFile
 from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
@@ -95,7 +100,7 @@ def _understand(file: TensorFile) -> ModelConfig:
     )
     config = replace(config, **_expert_sizes(keys, config.intermediate_size))
     for suffix, value in keys.left().items():
-        if not has_no_effect(suffix, value, config):
+        if not has_no_effect(suffix, value, config, file.tensors):
             raise ArtifactError(
                 ArtifactFault.UNSUPPORTED,
                 f"{known.gguf}.{suffix} is {value!r}, which is not understood; a model read "
@@ -135,7 +140,7 @@ def _key_values(config: ModelConfig) -> dict[str, int | float | bool | str | lis
     _refuse_what_gguf_cannot_say(config)
     values: dict[str, Any] = {
         "block_count": config.num_layers,
-        "context_length": config.max_position_embeddings,
+        "context_length": context_in_gguf(config),
         "embedding_length": config.hidden_size,
         "feed_forward_length": config.intermediate_size,
         "attention.head_count": config.num_heads,
@@ -160,6 +165,15 @@ def _key_values(config: ModelConfig) -> dict[str, int | float | bool | str | lis
         if value is not None:
             values[suffix] = value
     return {f"{known.gguf}.{suffix}": value for suffix, value in values.items()}
+
+
+def context_in_gguf(config: ModelConfig) -> int:
+    """Return the context length, in tokens, up to which llama.cpp computes what the model does.
+
+    That is the window, where llama.cpp would let every token see all that came before.
+    """
+    window = config.sliding_window if config.architecture.window_lost else None
+    return min(config.max_position_embeddings, window or config.max_position_embeddings)
 
 
 class _Keys:
@@ -247,6 +261,9 @@ def _rope_scaling(keys: _Keys, file: TensorFile, config: ModelConfig) -> dict[st
     scaling = {"rope_type": kind, "factor": keys.number("rope.scaling.factor")}
     if original is not None:
         scaling["original_max_position_embeddings"] = original
+    if kind == "yarn":
+        stated = yarn_attention_from_gguf(scaling["factor"], keys.optional(ATTENTION_KEY))
+        scaling |= {key: _shortest(value) for key, value in stated.items()}
     return scaling
 
 
@@ -259,9 +276,11 @@ def _rope_keys(config: ModelConfig) -> dict[str, Any]:
     original = scaling.get("original_max_position_embeddings")
     if kind in ("linear", "yarn"):
         keys = {"rope.scaling.type": kind, "rope.scaling.factor": float(scaling["factor"])}
+        keys |= yarn_to_gguf(scaling) if kind == "yarn" else {}
     elif kind == "longrope":
-        original = config.extra.get("original_max_position_embeddings", original)
-        keys = {"rope.scaling.attn_factor": longrope_attention(config, original)}
+        key = "original_max_position_embeddings"
+        original = config.extra.get(key, original or config.architecture.defaults.get(key))
+        keys = {ATTENTION_KEY: longrope_attention(config, original)}
     else:
         raise ArtifactError(ArtifactFault.UNSUPPORTED, f"GGUF cannot express RoPE scaling {kind!r}")
     if original is not None:

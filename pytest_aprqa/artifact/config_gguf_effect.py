@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
@@ -25,13 +26,14 @@ _WIDTHS = ("attention.value_length", "attention.key_length_swa", "attention.valu
 _TOLERANCE = 1e-6  # FLOAT32
 
 
-def has_no_effect(suffix: str, value: Any, config: ModelConfig) -> bool:
+def has_no_effect(suffix: str, value: Any, config: ModelConfig, tensors: Container[str]) -> bool:
     """Whether a model computes the same with and without a key.
 
     Args:
         suffix: the key without its architecture.
         value: it has in the file.
         config: all that was understood of the file.
+        tensors: the names of those it has.
     """
     scaling = config.rope_scaling or {}
     if suffix in _NEVER or (suffix.startswith("rope.scaling.") and not scaling):
@@ -45,6 +47,9 @@ def has_no_effect(suffix: str, value: Any, config: ModelConfig) -> bool:
         if scaling.get("rope_type") == "longrope":
             factor = longrope_attention(config, scaling.get("original_max_position_embeddings"))
         return math.isclose(value, factor, rel_tol=_TOLERANCE)
+    if suffix == "use_parallel_residual":
+        # llama.cpp goes by the norm that only a sequential feed-forward has.
+        return not value or "blk.0.ffn_norm.weight" in tensors
     if suffix == "attention.sliding_window_pattern":
         slides = [kind == "sliding_attention" for kind in config.layer_types]
         return bool(value in (config.architecture.sliding_period, slides))

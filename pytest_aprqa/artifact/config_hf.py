@@ -110,7 +110,7 @@ def _understand(config: Mapping[str, Any]) -> ModelConfig:
         partial_rotary_factor=rope.partial,
         local_rope_theta=rope.local_theta,
         tied=bool(given.get(keys["tied"], False)),
-        hidden_act=given.get(keys["hidden_act"]),
+        hidden_act=given.get(keys["hidden_act"], known.fixed.get("hidden_act")),
         sliding_window=_id(given, keys["sliding_window"]),
         attention_bias=bool(given.get(keys["attention_bias"], False)),
         mlp_bias=bool(given.get(keys["mlp_bias"], False)),
@@ -121,7 +121,11 @@ def _understand(config: Mapping[str, Any]) -> ModelConfig:
         parallel_norms=_id(given, keys["parallel_norms"]),
         dtype=str(given.get("dtype") or given.get("torch_dtype") or ""),
         extra={
-            **{key: known.defaults[key] for key in known.fixed if key in known.defaults},
+            **{
+                key: known.defaults[key]
+                for key in known.fixed
+                if key in known.defaults and key not in keys.values()
+            },
             **{
                 key: value
                 for key, value in config.items()
@@ -137,11 +141,18 @@ def _understand(config: Mapping[str, Any]) -> ModelConfig:
 def _spelt_as_known(known: Architecture, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config.json with its keys as `Architecture.keys` spells them, and with defaults.
 
+    A default stands for a key that is not there; null says that there is no value.
+
     Raises:
         ArtifactError: UNSUPPORTED, when a value asks for tensors that are not known.
     """
-    given = {known.spellings.get(key, key): v for key, v in config.items() if v is not None}
-    given = {**known.defaults, **falcon_in_new_words(known.model_type, given)}
+    spelt = {known.spellings.get(key, key): value for key, value in config.items()}
+    given = {key: value for key, value in spelt.items() if value is not None}
+    defaults = {key: value for key, value in known.defaults.items() if key not in spelt}
+    given = {**defaults, **falcon_in_new_words(known.model_type, given)}
+    for key, meanings in known.meant.items():
+        if given.get(key) in meanings:
+            given[key] = meanings[given[key]]
     for key, only in known.only.items():
         if given.get(key, only) != only:
             raise ArtifactError(
@@ -175,7 +186,7 @@ def config_to_hf(config: ModelConfig) -> dict[str, Any]:
         **{keys.get(name, name): value for name, value in known.fixed.items()},
         **{key: getattr(config, name) for key, name in known.derived.items()},
         **config.extra,
-        **{key: value for key, value in values.items() if value is not None},
+        **{k: value for k, value in values.items() if value is not None or k in known.defaults},
         **({"eos_token_id": eos[0] if len(eos) == 1 else list(eos)} if eos else {}),
         **({"dtype": config.dtype} if config.dtype else {}),
         "rope_parameters": rope_to_hf(rope),

@@ -43,6 +43,7 @@ def rope_from_hf(config: Mapping[str, Any], partial_key: str) -> Rope:
         local = (parameters.get("sliding_attention") or {}).get("rope_theta", local)
         parameters = parameters["full_attention"]
     kind = parameters.get("rope_type", parameters.get("type", "default"))
+    kind = "longrope" if kind == "su" else kind  # as Phi-3 first called it
     apart = ("rope_theta", "partial_rotary_factor", "type", "rope_type")
     scaling = {key: value for key, value in parameters.items() if key not in apart}
     stated_theta = config.get("rope_theta", DEFAULT_THETA)

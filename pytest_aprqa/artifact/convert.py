@@ -20,6 +20,7 @@ from pytest_aprqa.artifact.convert_dtype import (
     with_target_dtypes,
 )
 from pytest_aprqa.artifact.convert_metadata import apr_metadata, gguf_metadata
+from pytest_aprqa.artifact.convert_notes import conversion_notes
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.gguf_write import write_gguf
@@ -34,7 +35,7 @@ from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tokenizer_hf import write_hf_tokenizer
 from pytest_aprqa.words import Format
 
-RECIPE = 2
+RECIPE = 3
 """Version of what `convert` writes; a higher one makes cached conversions again."""
 
 RECORD_FILE = "conversion.json"
@@ -79,8 +80,9 @@ def convert(
     try:
         with model_contents(source) as contents:
             changes = _write(contents, target, work, dtype)
+            notes = conversion_notes(contents, target)
         made = make_artifact(target, _main_path(target, work), "", digests)
-        _write_record(work, source, made, quantization, changes, digests)
+        _write_record(work, source, made, quantization, changes, notes, digests)
         shutil.rmtree(directory, ignore_errors=True)
         work.rename(directory)
     except OSError as error:
@@ -159,6 +161,7 @@ def _write_record(
     made: Artifact,
     quantization: str | None,
     changes: Sequence[DTypeChange],
+    notes: Sequence[str],
     digests: DigestCache,
 ) -> None:
     _write_json(
@@ -173,6 +176,7 @@ def _write_record(
             },
             "quantization": quantization,
             "dtype_changes": [asdict(change) for change in changes],
+            "notes": list(notes),
         },
     )
 

@@ -6,7 +6,7 @@ Every count and length is checked against what is left of the file before it is 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from pytest_aprqa.words import Format
 
 MAGIC = b"GGUF"
 DEFAULT_ALIGNMENT = 32
-MAX_NAME_BYTES = 64
+MAX_NAME_BYTES = 63
 MAX_DIMENSIONS = 4
-"""Limits of ggml: longest tensor name, most dimensions."""
+"""Limits of ggml: longest tensor name, a terminating zero not counted, and most dimensions."""
 
 _MAX_NESTING = 4
 _U32 = struct.Struct("<I")
@@ -61,6 +61,7 @@ class GgufFile(MappedTensors):
         start = -(-cursor.position // alignment) * alignment
         infos = [_placed(info, start, alignment, cursor.end) for info in found]
         refuse_overlaps(infos, "G0-OFFSETS")
+        _refuse_gaps(infos, start, alignment)
         for info in infos:
             if info.name in self._tensors:
                 raise malformed(
@@ -215,6 +216,22 @@ def _tensor_entry(cursor: Cursor) -> TensorInfo:
     except ArtifactError as error:
         raise malformed(path, error.rule, error.message, f"tensor {name!r}") from None
     return TensorInfo(name, dtype, shape, path, offset, size)
+
+
+def _refuse_gaps(infos: Sequence[TensorInfo], start: int, alignment: int) -> None:
+    """Raise unless each tensor follows the one listed before it, as llama.cpp demands."""
+    expected = start
+    for info in infos:
+        if info.offset != expected:
+            raise malformed(
+                info.path,
+                "G0-OFFSETS",
+                f"starts at byte {info.offset}, the tensor listed before it ends at {expected}, "
+                "padding included; llama.cpp allows neither gaps nor another order",
+                f"tensor {info.name!r}",
+            )
+        end = info.offset + info.nbytes
+        expected = end + (start - end) % alignment
 
 
 _TYPE_AND_OFFSET = struct.Struct("<IQ")

@@ -64,11 +64,8 @@ def _refuse_tensors(path: Path, tensors: Sequence[TensorSource]) -> None:
         if tensor.name in seen:
             raise malformed(path, "G0-TENSOR-DUPLICATE", "occurs twice", where)
         seen.add(tensor.name)
-        # llama.cpp keeps a terminating zero within ggml's limit.
-        if not 0 < len(tensor.name.encode()) < MAX_NAME_BYTES:
-            raise malformed(
-                path, "G0-TENSOR-NAME", f"must have 1 to {MAX_NAME_BYTES - 1} bytes", where
-            )
+        if not 0 < len(tensor.name.encode()) <= MAX_NAME_BYTES:
+            raise malformed(path, "G0-TENSOR-NAME", f"must have 1 to {MAX_NAME_BYTES} bytes", where)
         if len(tensor.shape) > MAX_DIMENSIONS or 0 in tensor.shape:
             raise malformed(
                 path,

@@ -56,6 +56,8 @@ class DType(StrEnum):
     TQ1_0 = "TQ1_0"
     TQ2_0 = "TQ2_0"
     MXFP4 = "MXFP4"
+    NVFP4 = "NVFP4"
+    Q1_0 = "Q1_0"
     APR_Q4 = "APR_Q4"
     APR_Q8 = "APR_Q8"
 

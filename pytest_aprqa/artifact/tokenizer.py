@@ -70,6 +70,7 @@ class Vocabulary:
         add_space_prefix: whether a space is put before a text (SentencePiece).
         strips_after: ids of special tokens that swallow the white space after them.
         chat_template: Jinja source, or None.
+        unsaid: sentences on what its files say and neither GGUF nor APR has words for.
     """
 
     model: TokenizerModel
@@ -88,6 +89,7 @@ class Vocabulary:
     add_space_prefix: bool = False
     strips_after: frozenset[int] = frozenset()
     chat_template: str | None = None
+    unsaid: tuple[str, ...] = ()
 
     def padded(self, rows: int) -> Vocabulary:
         """Return it with unused entries up to the rows of the embedding, as GGUF demands."""

@@ -25,6 +25,7 @@ from pytest_aprqa.artifact.tokenizer_sentencepiece import (
     added_tokens,
     vocabulary_from_sentencepiece,
 )
+from pytest_aprqa.artifact.tokenizer_unsaid import refuse_unsaid, unsaid_of_added_tokens
 from pytest_aprqa.artifact.wrong_kind import wrong_kind_is_malformed
 
 _OTHER_FORMS = ("vocab.json", "vocab.txt")
@@ -64,6 +65,7 @@ def _understand(path: Path, config: ModelConfig) -> Vocabulary:
             f"{path}: tokenizer model {model.get('type')!r} is not supported, only BPE is",
         )
     is_spm = bool(model.get("byte_fallback")) or not _has_byte_level(tokenizer)
+    refuse_unsaid(path, tokenizer, is_spm=is_spm)
     tokens, types = _entries(tokenizer, is_byte=is_spm)
     ids = {token: number for number, token in enumerate(tokens)}
     merges = tuple(_pair(merge) for merge in model.get("merges", ()))
@@ -93,6 +95,7 @@ def _understand(path: Path, config: ModelConfig) -> Vocabulary:
             entry["id"] for entry in tokenizer.get("added_tokens", ()) if entry.get("rstrip")
         ),
         chat_template=read_template(directory, stated),
+        unsaid=unsaid_of_added_tokens(tokenizer),
     )
 
 

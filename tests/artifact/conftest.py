@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_aprqa.artifact.architecture import model_types
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.model import Artifact
@@ -78,6 +79,15 @@ def ask_transformers(
         return answers
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def ask_configs() -> Callable[[str], list[list[dict[str, Any]]]]:
+    """Return, of a model type, every config.json without one key, and what it is taken for."""
+    answers: dict[str, list[list[dict[str, Any]]]] = json.loads(
+        run_outside("ask_configs.py", *model_types())
+    )
+    return answers.__getitem__
 
 
 @pytest.fixture(scope="session")

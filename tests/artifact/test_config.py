@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_aprqa.artifact.architecture import model_types
+from pytest_aprqa.artifact.config import ModelConfig
+from pytest_aprqa.artifact.config_gguf import config_to_gguf
 from pytest_aprqa.artifact.config_hf import config_from_hf, config_to_hf, read_hf_config
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 
@@ -86,6 +91,73 @@ def test_what_transformers_assumes_is_assumed() -> None:
     assert config_from_hf({**LLAMA, "model_type": "gemma"}).tied
     assert config_from_hf({**LLAMA, "model_type": "gemma"}).head_dim == 256
     assert not config_from_hf({**LLAMA, "model_type": "gemma", "tie_word_embeddings": False}).tied
+
+
+def comparable(stated: dict[str, Any]) -> tuple[ModelConfig, dict[str, Any] | str]:
+    """Return what is read of a config.json, and what GGUF would say of it, or why it cannot.
+
+    Special tokens are left out, which the tokenizer names, and a window that is not in use.
+    """
+    config = config_from_hf(stated)
+    fixed = config.architecture.fixed
+    unused = {"sliding_window": None} if "use_sliding_window" in fixed else {}
+    kept = {key: config.extra.get(key, value) for key, value in fixed.items()}
+    plain = replace(config, bos_token_id=None, eos_token_ids=(), pad_token_id=None, **unused)
+    try:
+        written: dict[str, Any] | str = config_to_gguf(config)
+    except ArtifactError as error:
+        written = error.message
+    return replace(plain, extra=kept), written
+
+
+@pytest.mark.parametrize("model_type", model_types())
+def test_each_absent_key_means_what_transformers_takes_it_for(
+    ask_configs: Callable[[str], list[list[dict[str, Any]]]], model_type: str
+) -> None:
+    compared, refused = 0, []
+    for stated, understood in ask_configs(model_type):
+        try:
+            read = comparable(stated)
+        except ArtifactError as error:
+            refused.append(error.message)
+        else:
+            assert read == comparable(understood), set(understood) - set(stated)
+            compared += 1
+    assert compared > 10
+    assert all("is None, expected a" in message for message in refused)  # must be stated
+
+
+def test_a_gpt_neox_as_pythia_states_it_is_understood() -> None:
+    stated = {key: value for key, value in LLAMA.items() if key != "rms_norm_eps"}
+    stated |= {"model_type": "gpt_neox", "hidden_act": "gelu", "rotary_emb_base": 500}
+    config = config_from_hf(stated | {"rotary_pct": 0.5, "num_key_value_heads": None})
+    assert (config.attention_bias, config.rope_theta) == (True, 500.0)
+    assert config.partial_rotary_factor == 0.5
+    without = config_from_hf(stated | {"attention_bias": False})
+    assert not without.attention_bias
+    with pytest.raises(ArtifactError, match="attention_bias=False cannot be written as GGUF"):
+        config_to_gguf(without)
+
+
+def test_null_is_no_value_where_an_absent_key_has_one() -> None:
+    mistral = {**LLAMA, "model_type": "mistral"}
+    assert config_from_hf(mistral).sliding_window == 4096
+    without = config_from_hf({**mistral, "sliding_window": None})
+    assert without.sliding_window is None
+    assert config_from_hf(config_to_hf(without)) == without
+
+
+def test_gelu_of_the_first_gemma_is_its_approximation() -> None:
+    gemma = {**LLAMA, "model_type": "gemma", "hidden_act": "gelu", "hidden_activation": None}
+    assert config_from_hf(gemma).hidden_act == "gelu_pytorch_tanh"
+    gemma2 = {**LLAMA, "model_type": "gemma2", "hidden_activation": "gelu"}
+    assert config_from_hf(gemma2).hidden_act == "gelu"
+
+
+def test_longrope_has_another_name_in_older_files() -> None:
+    factors = {"long_factor": [1.0], "short_factor": [1.0]}
+    old = config_from_hf({**LLAMA, "rope_scaling": {"type": "su", **factors}})
+    assert old.rope_scaling == {"rope_type": "longrope", **factors}
 
 
 def test_writing_and_reading_gives_the_same_and_keeps_what_is_not_understood() -> None:

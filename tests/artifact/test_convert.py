@@ -259,6 +259,32 @@ def test_what_gguf_cannot_say_apr_can(model: Path, tmp_path: Path) -> None:
     assert stated == {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
 
 
+@pytest.mark.parametrize("name", ["mistral-window", "starcoder2-window"])
+def test_the_context_of_a_gguf_ends_with_a_window_that_llama_cpp_does_not_apply(
+    tiny_models: Any, tmp_path: Path, name: str
+) -> None:
+    source = tiny_models.artifact(name)
+    made = convert(source, Format.GGUF, tmp_path / "gguf")
+    with open_tensors(made.path) as file:
+        architecture = file.metadata["general.architecture"]
+        assert file.metadata[f"{architecture}.context_length"] == 64
+        assert file.metadata[f"{architecture}.attention.sliding_window"] == 64
+    (note,) = record(made)["notes"]
+    assert "context_length is 64, the sliding window, not 256" in note
+    assert record(convert(source, Format.APR, tmp_path / "apr"))["notes"] == []
+
+
+def test_a_window_that_llama_cpp_applies_leaves_the_context_alone(
+    tiny_models: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_models.directory / "gemma2", tmp_path / "model")
+    edit_config(tmp_path / "model", sliding_window=64)
+    made = convert(artifact(tmp_path / "model"), Format.GGUF, tmp_path / "gguf")
+    with open_tensors(made.path) as file:
+        assert file.metadata["gemma2.context_length"] == 256
+    assert record(made)["notes"] == []
+
+
 def test_a_pre_tokenizer_without_a_name_is_unsupported(model: Path, tmp_path: Path) -> None:
     tokenizer = json.loads((model / "tokenizer.json").read_text())
     pattern = {"Regex": "[a-m]+|[^a-m]+"}

@@ -28,6 +28,7 @@ NAMES = (
     "granite",
     "qwen2",
     "qwen2-yarn",
+    "qwen2-yarn-attention",
     "qwen3",
     "gemma",
     "gemma2",
@@ -51,6 +52,8 @@ NAMES = (
     "qwen3-moe-fused",
     "granite-moe",
     "granite-moe-fused",
+    "mistral-window",
+    "starcoder2-window",
 )
 # (1 + w) - 1 in float32 does not give w back, bit by bit.
 SHIFTED = ("gemma", "gemma2", "gemma3")

@@ -122,11 +122,22 @@ def test_types_without_encoder_are_unsupported() -> None:
         assert caught.value.fault is ArtifactFault.UNSUPPORTED
 
 
-def test_types_without_decoder_are_unsupported() -> None:
-    raw = np.zeros(block_of(DType.Q8_1).nbytes, np.uint8)
-    with pytest.raises(ArtifactError) as caught:
-        to_float32(raw, DType.Q8_1, (32,))
+@pytest.mark.parametrize("dtype", [DType.Q8_1, DType.Q1_0])
+def test_types_without_decoder_are_unsupported(dtype: DType) -> None:
+    block = block_of(dtype)
+    with pytest.raises(ArtifactError, match=f"no decoder for type {dtype}") as caught:
+        to_float32(np.zeros(block.nbytes, np.uint8), dtype, (block.elements,))
     assert caught.value.fault is ArtifactFault.UNSUPPORTED
+
+
+def test_every_type_that_the_reference_library_lists_is_known() -> None:
+    assert {ggml_dtype(int(known)) for known in gguf.GGMLQuantizationType}.isdisjoint({None})
+
+
+def test_a_rare_type_is_decoded_by_the_reference_library() -> None:
+    raw = np.random.default_rng(1).integers(0, 120, 2 * 2 * 36, dtype=np.uint8)
+    expected = gguf.quants.dequantize(raw.reshape(2, -1), gguf.GGMLQuantizationType.NVFP4)
+    assert np.array_equal(to_float32(raw, DType.NVFP4, (2, 128)), expected)
 
 
 @pytest.mark.parametrize("dtype", [t for t in PLAIN_BYTES if t.value[0] in "IU"])

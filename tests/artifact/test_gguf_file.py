@@ -135,6 +135,12 @@ def test_the_alignment_of_the_file_holds(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file.read("w"), W)
 
 
+def test_the_longest_name_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(container(tensors=(tensor("n" * 63),)))
+    assert list(GgufFile(path).tensors) == ["n" * 63]
+
+
 def test_a_tensor_without_dimensions_is_a_scalar(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(container(tensors=(tensor(dims=()),), data=bytes(W)))
@@ -170,7 +176,8 @@ HUGE = 1 << 62
         (container(pair("general.alignment", 4, struct.pack("<I", 24))), "G0-METADATA"),
         (container(pair("general.alignment", 8, text("32"))), "G0-METADATA"),
         (container(tensors=(tensor(""),)), "G0-TENSOR-NAME"),
-        (container(tensors=(tensor("n" * 65),)), "G0-TENSOR-NAME"),
+        (container(tensors=(tensor("n" * 64),)), "G0-TENSOR-NAME"),
+        (container(tensors=(tensor("ü" * 32),)), "G0-TENSOR-NAME"),
         (container(tensors=(tensor(b"\xff"),)), "G0-TEXT"),
         (container(tensors=(tensor(dims=(1, 1, 1, 1, 6)),)), "G0-TENSOR-SIZE"),
         (container(tensors=(tensor(dims=(3, 0)),)), "G0-TENSOR-SIZE"),
@@ -183,6 +190,15 @@ HUGE = 1 << 62
         (container(tensors=(tensor(offset=(1 << 64) - 32),)), "G0-TRUNCATED"),
         (container(data=bytes(W)[:-1]), "G0-TRUNCATED"),
         (container(tensors=(tensor("a"), tensor("b"))), "G0-OFFSETS"),
+        (container(tensors=(tensor(offset=32),), data=bytes(64)), "G0-OFFSETS"),
+        (
+            container(tensors=(tensor("a"), tensor("b", offset=64)), data=bytes(96)),
+            "G0-OFFSETS",
+        ),
+        (
+            container(tensors=(tensor("b", offset=32), tensor("a")), data=bytes(64)),
+            "G0-OFFSETS",
+        ),
         (
             container(tensors=(tensor("a"), tensor("a", offset=32)), data=bytes(64)),
             "G0-TENSOR-DUPLICATE",

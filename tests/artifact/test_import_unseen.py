@@ -133,6 +133,28 @@ def test_what_changes_nothing_does_not_keep_a_file_out(
     assert made.derived
 
 
+@pytest.mark.parametrize("value", [False, True])
+def test_llama_cpp_takes_a_stablelm_with_a_norm_before_its_feed_forward_for_sequential(
+    tiny_models: Any, tmp_path: Path, value: bool
+) -> None:
+    made = convert(tiny_models.artifact("stablelm"), Format.GGUF, tmp_path / "gguf")
+    key = "stablelm.use_parallel_residual"
+
+    def add(values: list[GgufValue], tensors: list[TensorSource]) -> None:
+        values.append(GgufValue(key, BOOL, value))
+
+    def drop_norm(values: list[GgufValue], tensors: list[TensorSource]) -> None:
+        add(values, tensors)
+        tensors[:] = [tensor for tensor in tensors if ".ffn_norm." not in tensor.name]
+
+    assert convert(
+        changed(made.path, tmp_path / "one.gguf", add), Format.SAFETENSORS, tmp_path / "one"
+    ).derived
+    parallel = changed(made.path, tmp_path / "other.gguf", drop_norm)
+    if value:
+        assert f"{key} is True, which is not understood" in refused(parallel, tmp_path / "other")
+
+
 @pytest.mark.parametrize("dtype", [DType.F16, DType.Q8_0])
 def test_a_mix_of_shapes_and_types_that_no_other_test_has_gives_the_logits_of_llama_cpp(
     tiny_models: Any,

@@ -120,6 +120,12 @@ MODELS = {
     ),
     "granite-moe": (tf.GraniteMoeConfig, {"num_local_experts": 4, "residual_multiplier": 0.5}),
     "granite-moe-fused": (tf.GraniteMoeConfig, {"num_local_experts": 4}),
+    "qwen2-yarn-attention": (
+        tf.Qwen2Config,
+        {"rope_parameters": {**YARN, "attention_factor": 1.5, "beta_fast": 32, "beta_slow": 1}},
+    ),
+    "mistral-window": (tf.MistralConfig, {"sliding_window": 64}),
+    "starcoder2-window": (tf.Starcoder2Config, {"sliding_window": 64}),
 }
 
 
