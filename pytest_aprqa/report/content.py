@@ -110,7 +110,7 @@ def _facts(record: Evidence) -> Iterable[tuple[str, str]]:
     if record.attribution:
         yield "attribution", record.attribution.value
     if record.flaky:
-        yield "flaky", "a crash did not repeat in a fresh engine"
+        yield "flaky", "what failed once did not repeat when it was tried again"
     if record.reused:
         yield "reused", one_line(f"found by an earlier run, {record.started}")
     for name, value in sorted(record.metrics.items()):

@@ -25,7 +25,7 @@ Quantization = Annotated[str | None, Field(exclude_if=lambda value: value is Non
 
 
 class Attempt(BaseModel):
-    """One try at a check. There is more than one only after a crash."""
+    """One try at a check. There is more than one only after a crash or the fault of a batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,7 @@ class Evidence(BaseModel):
         metrics: named numbers with their unit in the name ("decode_tokens_per_second").
         observation: everything else that a re-judging needs, as plain JSON.
         attempts: every try, in order; never only the last one.
-        flaky: a crash did not repeat in a fresh engine.
+        flaky: a crash, or a batch that hung, did not repeat in a fresh engine.
         reused: found by an earlier run, at `started`, for the same files, engines and machine.
     """
 
