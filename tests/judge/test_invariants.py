@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -221,6 +222,21 @@ def test_i5_fails_for_a_template_that_renders_differently() -> None:
     judgement = judge_tokenizer([case("ok")], [TemplateCase("tools", "<a>b", "<a>c")])
     assert judgement.outcome is Outcome.FALSIFIED
     assert "'tools' differently from character 3" in judgement.reason
+
+
+def test_an_engine_that_composes_no_accents_is_told_and_not_blamed_on_the_conversion() -> None:
+    decomposed = case("e\u0301", artifact_ids=(101, 204), reference_decoded="\u00e9")
+    as_composed = replace(decomposed, composed_ids=decomposed.reference_ids)
+    judgement = judge_tokenizer([case("ok"), as_composed])
+    assert judgement.outcome is Outcome.CORROBORATED
+    assert judgement.compared["texts"] == 1
+    assert "1 with decomposed accents are left out" in judgement.reason
+    assert judge_tokenizer([as_composed]).outcome is Outcome.INCONCLUSIVE
+    for other in (None, (7, 8)):
+        found = judge_tokenizer([replace(decomposed, composed_ids=other)])
+        assert found.outcome is Outcome.FALSIFIED
+    lost = judge_tokenizer([case("ok"), replace(as_composed, decoded="e")])
+    assert lost.outcome is Outcome.FALSIFIED
 
 
 def test_i5_of_no_tokens_is_inconclusive() -> None:
