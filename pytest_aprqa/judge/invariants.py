@@ -31,6 +31,7 @@ __all__ = [
     "judge_tokenizer",
     "same_tensor",
     "step_of",
+    "with_bytes_back",
     "with_first_difference",
 ]
 
@@ -215,6 +216,41 @@ def judge_tensors(comparisons: Iterable[TensorComparison]) -> Judgement:
         compared,
         metrics={"relative_error_max": worst.relative_error, "cosine_min": worst.worst_row_cosine},
     )
+
+
+def with_bytes_back(judgement: Judgement, comparisons: Iterable[TensorComparison]) -> Judgement:
+    """Return a judgement of logits that also asks for the bytes of tensors that nothing rounds.
+
+    The way there and back gives the reference's bytes where the way there is lossless, which is when
+    the artifact holds the very same values.
+
+    Args:
+        judgement: of scores.
+        comparisons: of all tensors, with their `lossless_bytes`.
+    """
+    lossless = [comparison for comparison in comparisons if comparison.lossless_bytes]
+    size = sum(comparison.lossless_bytes for comparison in lossless)
+    if not lossless:
+        told = "Every dtype on the way rounds, so no bytes can come back the same."
+        return replace(judgement, reason=f"{judgement.reason} {told}")
+    compared = {
+        **judgement.compared,
+        "lossless_tensors": len(lossless),
+        "lossless_bytes": size,
+    }
+    changed = [comparison.name for comparison in lossless if not comparison.is_given_back]
+    if changed and not judgement.outcome.fails:
+        return falsified(
+            f"{judgement.reason} Of {len(lossless)} tensors that no dtype on the way rounds, "
+            f"{len(changed)} do not come back byte for byte ({_some(changed)}).",
+            Attribution.CONVERSION,
+            compared,
+            expected=judgement.expected,
+            metrics=judgement.metrics,
+        )
+    told = f"{len(lossless) - len(changed)} of {len(lossless)} tensors that no dtype on the way "
+    told += f"rounds come back byte for byte ({size} bytes)."
+    return replace(judgement, reason=f"{judgement.reason} {told}", compared=compared)
 
 
 def with_first_difference(

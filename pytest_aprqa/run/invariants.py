@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import lcm, prod
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.artifact.check_reference import check_reference
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import model_tensors
-from pytest_aprqa.artifact.conversion_record import declared_dtypes, rounds_to
+from pytest_aprqa.artifact.conversion_record import declared_dtypes, is_lossless, rounds_to
 from pytest_aprqa.artifact.decoded_rows import DecodedRows
-from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.artifact.names import (
     Naming,
     head_and_embedding,
@@ -38,6 +39,7 @@ from pytest_aprqa.judge.invariants import (
     judge_tensors,
     same_tensor,
     step_of,
+    with_bytes_back,
     with_first_difference,
 )
 from pytest_aprqa.judge.judgement import Judgement
@@ -87,20 +89,39 @@ def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
     ours, theirs, budget = pair.score([tokens[:count]])
     judgement = judge_logits(ours, theirs, budget)
-    reference, artifact = _reference(laboratory), laboratory.artifact(check.cell)
-    judgement = explained(judgement, reference, artifact)
+    judgement = _by_tensors(judgement, check, laboratory)
     if any(first_not_finite(scores) for scores in (ours, theirs)):
         return judgement, []
     return judgement, [float(f"{kl:.4g}") for kl in kl_by_position(ours[0], theirs[0])]
 
 
-def explained(judgement: Judgement, reference: Artifact, artifact: Artifact) -> Judgement:
-    """Return a failed judgement of logits with the first tensor, or statement, that differs."""
+def _by_tensors(judgement: Judgement, check: Check, laboratory: Laboratory) -> Judgement:
+    """Return the judgement of the logits with what the tensors say to it, where they can be read."""
+    try:
+        compared = _comparisons(check, laboratory)
+    except ArtifactError as error:
+        told = f"The tensors cannot be held against the reference's: {error.message}."
+        return replace(judgement, reason=f"{judgement.reason} {told}")
+    judgement = with_bytes_back(judgement, compared)
+    return explained(judgement, *_sides(check, laboratory), compared)
+
+
+def explained(
+    judgement: Judgement,
+    reference: Artifact,
+    artifact: Artifact,
+    comparisons: Iterable[TensorComparison] | None = None,
+) -> Judgement:
+    """Return a failed judgement of logits with the first tensor, or statement, that differs.
+
+    The tensors are compared now when their comparisons are not given.
+    """
 
     def statements() -> Iterator[str]:
         yield from (finding.message for finding in check_reference(artifact, reference).findings)
 
-    comparisons = compare_artifacts(reference, artifact)
+    if comparisons is None:
+        comparisons = compare_artifacts(reference, artifact)
     return with_first_difference(judgement, comparisons, statements())
 
 
@@ -153,8 +174,18 @@ def compare_dtypes(reference: Artifact, artifact: Artifact) -> Judgement:
 
 def _tensors(check: Check, laboratory: Laboratory) -> Judgement:
     """I-4: every element is where the reference has it, up to rounding."""
-    reference, artifact = _reference(laboratory), laboratory.artifact(check.cell)
-    return judge_tensors(compare_artifacts(reference, artifact))
+    return judge_tensors(_comparisons(check, laboratory))
+
+
+def _sides(check: Check, laboratory: Laboratory) -> tuple[Artifact, Artifact]:
+    return _reference(laboratory), laboratory.artifact(check.cell)
+
+
+def _comparisons(check: Check, laboratory: Laboratory) -> list[TensorComparison]:
+    """Return the comparison of each tensor; I-1 and I-4 look at the same, which reads every byte."""
+    sides = _sides(check, laboratory)
+    key = ("comparisons", " ".join(side.digest for side in sides))
+    return laboratory.once(key, lambda: list(compare_artifacts(*sides)))
 
 
 def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[TensorComparison]:
@@ -178,19 +209,21 @@ def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[Tenso
 
 def _comparison(ours: TensorSource, theirs: TensorSource, step: Step) -> TensorComparison:
     reference, artifact = ours.data(), theirs.data()
+    lossless = reference.nbytes if is_lossless(ours.dtype, theirs.dtype) else 0
     alike = (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
     if alike and same_finite_values(reference, artifact, ours.dtype):
-        return same_tensor(ours.name, ours.shape)
+        return replace(same_tensor(ours.name, ours.shape), lossless_bytes=lossless)
     shapes = ours.shape, theirs.shape
     if ours.shape == theirs.shape and DType.APR_Q4 in (ours.dtype, theirs.dtype):
         shapes = (_in_whole_blocks(ours.shape, step.block),) * 2
-    return compare_rows(
+    found = compare_rows(
         ours.name,
         DecodedRows(reference, ours.dtype, shapes[0]),
         DecodedRows(artifact, theirs.dtype, shapes[1]),
         step.bound,
         step.block,
     )
+    return replace(found, lossless_bytes=lossless)
 
 
 def _in_whole_blocks(shape: tuple[int, ...], block: int) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from pytest_aprqa.judge.budget import budget_for
 from pytest_aprqa.judge.invariants import (
     DtypeChange,
     TemplateCase,
+    TensorComparison,
     TokenizerCase,
     compare_tensor,
     judge_dtypes,
@@ -21,6 +22,7 @@ from pytest_aprqa.judge.invariants import (
     judge_tensors,
     judge_tokenizer,
     same_tensor,
+    with_bytes_back,
     with_first_difference,
 )
 from pytest_aprqa.judge.judgement import corroborated, falsified
@@ -178,6 +180,30 @@ def test_i4_charges_the_model_for_numbers_its_reference_already_lacks() -> None:
     assert (both.outcome, both.attribution) == (Outcome.FALSIFIED, Attribution.MODEL)
     lost = judge_tensors([compare_tensor("w", sound, broken, 0.0)])
     assert lost.attribution is Attribution.CONVERSION
+
+
+def lossless(name: str, artifact: float) -> TensorComparison:
+    ours, theirs = np.ones((2, 2), np.float32), np.full((2, 2), artifact, np.float32)
+    return replace(compare_tensor(name, ours, theirs, 0.0), lossless_bytes=8)
+
+
+def test_i1_asks_for_the_bytes_of_tensors_that_nothing_rounds() -> None:
+    logits = corroborated("Close.", {"tokens": 7})
+    rounded = compare_tensor("r", np.ones((2, 2), np.float32), np.ones((2, 2), np.float32), 0.1)
+    sound = with_bytes_back(logits, [lossless("a", 1.0), rounded, lossless("b", 1.0)])
+    assert sound.outcome is Outcome.CORROBORATED
+    assert sound.compared == {"tokens": 7, "lossless_tensors": 2, "lossless_bytes": 16}
+    assert "2 of 2 tensors" in sound.reason
+    changed = with_bytes_back(logits, [lossless("a", 1.0), lossless("b", 2.0)])
+    assert (changed.outcome, changed.attribution) == (Outcome.FALSIFIED, Attribution.CONVERSION)
+    assert "1 do not come back byte for byte (b)" in changed.reason
+    assert "no bytes can" in with_bytes_back(logits, [rounded]).reason
+
+
+def test_the_bytes_do_not_mend_logits_that_differ() -> None:
+    apart = falsified("Apart.", Attribution.ENGINE, {"tokens": 7})
+    found = with_bytes_back(apart, [lossless("a", 1.0)])
+    assert (found.outcome, found.attribution) == (Outcome.FALSIFIED, Attribution.ENGINE)
 
 
 def case(text: str, decoded: str | None = None, **more: Any) -> TokenizerCase:
