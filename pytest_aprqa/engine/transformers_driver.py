@@ -16,7 +16,15 @@ from pytest_aprqa.engine.transformers_apr import load_apr
 from pytest_aprqa.engine.transformers_decode import Decoded, Decoding, decode, score
 from pytest_aprqa.engine.transformers_load import eos_ids, load_safetensors, require_device
 from pytest_aprqa.engine.transformers_serve import start_server
-from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
+from pytest_aprqa.engine.transformers_trace import trace
+from pytest_aprqa.observation import (
+    FinishReason,
+    Generation,
+    LayerState,
+    LoadReport,
+    TokenScores,
+    Usage,
+)
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Format
 
@@ -76,6 +84,10 @@ class TransformersDriver:
         require_context(sequences, self._context)
         model = self._loaded.model
         return [self._thread.run(score, model, sequence, top) for sequence in sequences]
+
+    def trace(self, ids: list[int]) -> list[LayerState]:
+        require_context([ids], self._context)
+        return self._thread.run(trace, self._loaded.model, ids)
 
     def tokenize(self, texts: list[str], special: bool) -> list[list[int]]:
         return [self._encode(text, add=False, parse=special) for text in texts]
