@@ -82,6 +82,27 @@ class TokenScores:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerState:
+    """The hidden states behind one layer in one forward pass.
+
+    Attributes:
+        layer: its number, from 0.
+        mean, std, rms, min, max: over the finite values at all positions; 0 when there are none.
+        not_finite: share of values that are NaN or infinite.
+        sample: some values of the last position, evenly spaced; 0 for one that is not finite.
+    """
+
+    layer: int
+    mean: float
+    std: float
+    rms: float
+    min: float
+    max: float
+    not_finite: float
+    sample: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoadReport:
     """What an engine says of a model it has loaded.
 

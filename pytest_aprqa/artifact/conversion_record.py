@@ -11,6 +11,12 @@ from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.stated_dtype import stated_dtype
 from pytest_aprqa.artifact.tensor_file import DType
 
+_WIDER = {
+    DType.F16: (DType.F32, DType.F64),
+    DType.BF16: (DType.F32, DType.F64),
+    DType.F32: (DType.F64,),
+}
+
 
 def declared_dtypes(reference: Artifact, artifact: Artifact) -> dict[str, DType]:
     """Return the dtype that each changed tensor of an artifact was declared to have.
@@ -51,6 +57,11 @@ def rounds_to(reference: Artifact, artifact: Artifact, ours: DType, theirs: DTyp
     backwards = reference.converted_from == artifact.digest
     written = ours if backwards else theirs
     return DType.F32 if ours is theirs else written
+
+
+def is_lossless(ours: DType, theirs: DType) -> bool:
+    """Whether every value of one dtype can be had back from another, by the dtypes alone."""
+    return ours is theirs or theirs in _WIDER.get(ours, ())
 
 
 def _changes(artifact: Artifact) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ from pytest_aprqa.engine.http import HttpClient
 from pytest_aprqa.engine.lifeline import die_with_parent
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
-from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores
+from pytest_aprqa.observation import FinishReason, Generation, LayerState, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Backend
 
@@ -83,6 +83,9 @@ class AprBinaryDriver:
 
     def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
         raise _not_told("log-probabilities")
+
+    def trace(self, ids: list[int]) -> list[LayerState]:
+        raise _not_told("hidden states")
 
     def tokenize(self, texts: list[str], special: bool) -> list[list[int]]:
         raise _not_told("tokens")

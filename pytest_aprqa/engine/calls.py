@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from pytest_aprqa.engine.protocol import Request
-from pytest_aprqa.observation import Generation, LoadReport, TokenScores
+from pytest_aprqa.observation import Generation, LayerState, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 
 T = TypeVar("T")
@@ -18,6 +18,7 @@ LOAD_REPORT = TypeAdapter(LoadReport)
 GENERATION = TypeAdapter(Generation)
 GENERATIONS = TypeAdapter(list[Generation])
 _SCORES = TypeAdapter(list[TokenScores])
+_LAYERS = TypeAdapter(list[LayerState])
 _IDS = TypeAdapter(list[list[int]])
 _TEXT = TypeAdapter(str)
 _TEXTS = TypeAdapter(list[str])
@@ -43,6 +44,9 @@ class Calls(ABC):
     ) -> list[TokenScores]:
         ids = [list(sequence) for sequence in sequences]
         return self._call("score", _SCORES, timeout, sequences=ids, top=top)
+
+    def trace(self, ids: Sequence[int], timeout: float) -> list[LayerState]:
+        return self._call("trace", _LAYERS, timeout, ids=list(ids))
 
     def tokenize(self, texts: Sequence[str], *, special: bool, timeout: float) -> list[list[int]]:
         return self._call("tokenize", _IDS, timeout, texts=list(texts), special=special)

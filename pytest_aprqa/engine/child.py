@@ -26,7 +26,7 @@ from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.engine.wire import Channel
 
 _METHODS = frozenset(
-    {"load", "generate", "stream", "score", "tokenize", "detokenize", "render", "serve"}
+    {"load", "generate", "stream", "score", "trace", "tokenize", "detokenize", "render", "serve"}
 )
 
 

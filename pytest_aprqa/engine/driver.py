@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
-from pytest_aprqa.observation import Generation, LoadReport, TokenScores
+from pytest_aprqa.observation import Generation, LayerState, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Backend, Format
 
@@ -89,6 +89,8 @@ class Driver(Protocol):
     def stream(self, request: Request, cancel_after: int | None) -> Generation: ...
 
     def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]: ...
+
+    def trace(self, ids: list[int]) -> list[LayerState]: ...
 
     def tokenize(self, texts: list[str], special: bool) -> list[list[int]]: ...
 

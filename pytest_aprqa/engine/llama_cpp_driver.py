@@ -20,7 +20,14 @@ from pytest_aprqa.engine.llama_cpp_load import (
 from pytest_aprqa.engine.llama_cpp_logprobs import LogprobProbe
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
-from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
+from pytest_aprqa.observation import (
+    FinishReason,
+    Generation,
+    LayerState,
+    LoadReport,
+    TokenScores,
+    Usage,
+)
 from pytest_aprqa.playbook.check import Message
 
 _ANY_SLOT = -1
@@ -95,6 +102,9 @@ class LlamaCppDriver:
     def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
         require_context(sequences, self._context)
         return [self._score(sequence, max(top, 1)) for sequence in sequences]
+
+    def trace(self, ids: list[int]) -> list[LayerState]:
+        raise EngineError(Fault.UNSUPPORTED, "llama.cpp shows no hidden states, so no layers")
 
     def tokenize(self, texts: list[str], special: bool) -> list[list[int]]:
         return [self._tokens_of(text, add=False, parse=special) for text in texts]

@@ -12,6 +12,10 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+_CGROUP_USED = (
+    Path("/sys/fs/cgroup/memory.current"),
+    Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 _MOST_KILLABLE = b"1000"
 
 
@@ -21,12 +25,17 @@ def peak_of(pid: int) -> int:
     On Linux from VmHWM: unlike `getrusage` it does not inherit the peak of the process that
     started this one.
     """
+    return _status_of(pid, "VmHWM")
+
+
+def _status_of(pid: int, what: str) -> int:
+    """Return a size that Linux tells of a process, in bytes; 0 when it cannot be told."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
         return 0
-    kib = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), "0")
-    return int(kib) * 1024
+    lines = (line.split() for line in status.splitlines() if line.startswith(f"{what}:"))
+    return int(next(lines, ("", "0"))[1]) * 1024
 
 
 def own_peak() -> int:
@@ -46,6 +55,21 @@ def machine_memory() -> int:
         with suppress(OSError, ValueError):  # no such control group, or "max"
             total = min(total, int(file.read_text("ascii")))
     return total
+
+
+def memory_left() -> int:
+    """Return the bytes this process may still allocate: what is free here, within its own bound."""
+    import psutil
+
+    left = psutil.virtual_memory().available
+    for most, used in zip(_CGROUP_LIMITS, _CGROUP_USED, strict=True):
+        with suppress(OSError, ValueError):  # no such control group, or "max"
+            left = min(left, int(most.read_text("ascii")) - int(used.read_text("ascii")))
+    if sys.platform == "linux":
+        bound, _ = resource.getrlimit(resource.RLIMIT_DATA)
+        if bound != resource.RLIM_INFINITY:
+            left = min(left, bound - _status_of(os.getpid(), "VmData"))
+    return max(0, left)
 
 
 def limit_own_memory(most: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from pytest_aprqa.observation import Generation, LoadReport, TokenScores
+from pytest_aprqa.observation import Generation, LayerState, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 
 BATCH = 32
@@ -111,6 +111,13 @@ class Engine(Protocol):
         self, sequences: Sequence[Sequence[int]], top: int, timeout: float
     ) -> list[TokenScores]:
         """Return teacher-forced log-probabilities of each token sequence, `top` per position."""
+        ...
+
+    def trace(self, ids: Sequence[int], timeout: float) -> list[LayerState]:
+        """Return what one forward pass over tokens leaves behind each layer, in their order.
+
+        An engine that shows no hidden states raises UNSUPPORTED.
+        """
         ...
 
     def tokenize(self, texts: Sequence[str], *, special: bool, timeout: float) -> list[list[int]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pytest_aprqa.engine.http import HttpClient, serve_generate
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
-from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores
+from pytest_aprqa.observation import FinishReason, Generation, LayerState, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 
 _HELLO = Request(None, messages=(Message("user", "Hello"),), max_tokens=1)
@@ -59,6 +59,9 @@ class RemoteEngine:
         self, sequences: Sequence[Sequence[int]], top: int, timeout: float
     ) -> list[TokenScores]:
         raise _not_told("log-probabilities")
+
+    def trace(self, ids: Sequence[int], timeout: float) -> list[LayerState]:
+        raise _not_told("hidden states")
 
     def tokenize(self, texts: Sequence[str], *, special: bool, timeout: float) -> list[list[int]]:
         raise _not_told("tokens")

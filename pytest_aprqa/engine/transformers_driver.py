@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,19 @@ from pytest_aprqa.engine.compute_thread import ComputeThread
 from pytest_aprqa.engine.driver import DriverConfig, refused_context, require_context
 from pytest_aprqa.engine.protocol import BATCH, Endpoint, EngineError, Fault, Request
 from pytest_aprqa.engine.transformers_apr import load_apr
+from pytest_aprqa.engine.transformers_batch import in_memory, left_for, parts, rows_that_fit
 from pytest_aprqa.engine.transformers_decode import Decoded, Decoding, decode, score
 from pytest_aprqa.engine.transformers_load import eos_ids, load_safetensors, require_device
 from pytest_aprqa.engine.transformers_serve import start_server
-from pytest_aprqa.observation import FinishReason, Generation, LoadReport, TokenScores, Usage
+from pytest_aprqa.engine.transformers_trace import trace
+from pytest_aprqa.observation import (
+    FinishReason,
+    Generation,
+    LayerState,
+    LoadReport,
+    TokenScores,
+    Usage,
+)
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Format
 
@@ -60,7 +70,7 @@ class TransformersDriver:
             index: _refused(prompt) for index, prompt in enumerate(prompts) if prompt.refusal
         }
         for group in _groups(prompts):
-            decoded = self._decode([prompts[index] for index in group], None)
+            decoded = self._decode_in_memory([prompts[index] for index in group])
             for index, one in zip(group, decoded, strict=True):
                 answers[index] = self._generation(prompts[index], one)
         return [answers[index] for index in range(len(requests))]
@@ -76,6 +86,10 @@ class TransformersDriver:
         require_context(sequences, self._context)
         model = self._loaded.model
         return [self._thread.run(score, model, sequence, top) for sequence in sequences]
+
+    def trace(self, ids: list[int]) -> list[LayerState]:
+        require_context([ids], self._context)
+        return self._thread.run(trace, self._loaded.model, ids)
 
     def tokenize(self, texts: list[str], special: bool) -> list[list[int]]:
         return [self._encode(text, add=False, parse=special) for text in texts]
@@ -131,7 +145,14 @@ class TransformersDriver:
             refusal = refused_context(len(ids), self._context)
         return _Prompt(request, text, ids, min(room, request.max_tokens), refusal)
 
-    def _decode(self, prompts: list[_Prompt], cancel_after: int | None) -> list[Decoded]:
+    def _decode_in_memory(self, prompts: list[_Prompt]) -> list[Decoded]:
+        """Continue prompts in batches as large as the memory that is left allows."""
+        model = self._loaded.model
+        width = max(len(prompt.ids) for prompt in prompts) + max(p.limit for p in prompts)
+        rows = rows_that_fit(model, width, left_for(model))
+        return [one for part in parts(prompts, rows) for one in in_memory(self._decode, part)]
+
+    def _decode(self, prompts: Sequence[_Prompt], cancel_after: int | None = None) -> list[Decoded]:
         request = prompts[0].request
         pad = _pad(self._loaded.tokenizer, self._eos)
         how = Decoding(request.temperature, request.seed, self._eos, pad, cancel_after)

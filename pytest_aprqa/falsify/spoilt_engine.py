@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytest_aprqa.engine.http import serve_generate
 from pytest_aprqa.engine.protocol import Endpoint, Engine, Request
 from pytest_aprqa.falsify.http_proxy import Meddling, Proxy
-from pytest_aprqa.observation import Generation, LoadReport, TokenScores
+from pytest_aprqa.observation import Generation, LayerState, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 
 
@@ -32,6 +32,9 @@ class SpoiltEngine:
         self, sequences: Sequence[Sequence[int]], top: int, timeout: float
     ) -> list[TokenScores]:
         return self.engine.score(sequences, top, timeout)
+
+    def trace(self, ids: Sequence[int], timeout: float) -> list[LayerState]:
+        return self.engine.trace(ids, timeout)
 
     def tokenize(self, texts: Sequence[str], *, special: bool, timeout: float) -> list[list[int]]:
         return self.engine.tokenize(texts, special=special, timeout=timeout)

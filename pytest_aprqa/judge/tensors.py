@@ -38,6 +38,8 @@ class TensorComparison:
         worst_gain: row whose scale deviates most, in units of what rounding may do to it.
         reference_not_finite, artifact_not_finite: elements that are NaN or infinite.
         hint: what the artifact holds instead, when that is recognised.
+        lossless_bytes: of the reference's tensor, when no dtype on the way to the artifact rounds,
+            so that the way back must give them again; 0 otherwise.
     """
 
     name: str
@@ -53,6 +55,12 @@ class TensorComparison:
     reference_not_finite: int = 0
     artifact_not_finite: int = 0
     hint: str = ""
+    lossless_bytes: int = 0
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether the way back gives the reference's bytes, up to the signs of zeros."""
+        return not self.fault and self.worst_error == 0
 
     @property
     def fault(self) -> str:

@@ -110,7 +110,7 @@ def _facts(record: Evidence) -> Iterable[tuple[str, str]]:
     if record.attribution:
         yield "attribution", record.attribution.value
     if record.flaky:
-        yield "flaky", f"{record.outcome} did not repeat in a fresh engine"
+        yield "flaky", f"{record.outcome} once; it did not repeat when it was tried again"
     if record.reused:
         yield "reused", one_line(f"found by an earlier run, {record.started}")
     for name, value in sorted(record.metrics.items()):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.engine.protocol import BATCH, EngineError, Request
+from pytest_aprqa.engine.protocol import BATCH, EngineError, Fault, Request
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check, CheckKind, Message, Scenario
 from pytest_aprqa.words import REFERENCE, Backend, Cell, Modality
@@ -19,12 +19,29 @@ PAST_CONTEXT_WORD = "word "
 """At least one token in every tokenizer we know."""
 
 
+_TOLD_BY_NO_PROMPT = (Fault.PROTOCOL, Fault.ENVIRONMENT)
+"""Faults of a batch that any fault of a prompt alone accounts for."""
+
+
+class BatchError(EngineError):
+    """A batch failed in a way in which none of its prompts fails alone."""
+
+    def __init__(self, error: EngineError, prompts: int) -> None:
+        super().__init__(
+            error.fault,
+            f"in a batch of {prompts} prompts {error.message}, and none of them did so alone",
+            stderr=error.stderr,
+            signal=error.signal,
+        )
+
+
 class Answers:
     """Generations by cell and scenario.
 
     A raw or chat question is asked in a batch with its neighbours in the plan of its artifact and
-    backend; batches are the same whichever of their questions comes first. When a batch fails,
-    each prompt is asked alone, so that the fault meets its own check.
+    backend; batches are the same whichever of their questions comes first. When a batch fails, its
+    prompts are asked one by one until one of them accounts for the fault, which then meets its own
+    check. When none does, the check that came first meets the fault of the batch (BatchError).
 
     An answer is kept until the last planned check that may ask for it is done.
     """
@@ -37,13 +54,21 @@ class Answers:
             if check.kind is CheckKind.SCENARIO and check.scenario:
                 self._open[check.scenario.name].add(check.cell)
         self._batches: dict[Cell, dict[str, Sequence[Check]]] = {}
+        self._faults: dict[str, EngineError] = {}
 
     def of(self, check: Check) -> Generation:
-        """Return the answer to a scenario check. Raises EngineError."""
+        """Return the answer to a scenario check. Raises EngineError.
+
+        A fault that was met while its batch was asked is raised once: the next call asks again.
+        """
+        self._ask_neighbours(check)
+        if fault := self._faults.pop(check.name, None):
+            raise fault
+        return self._answer(check)
+
+    def _answer(self, check: Check) -> Generation:
         assert check.scenario is not None
         known = self._known[check.scenario.name]
-        if check.cell not in known and check.cell.modality is not Modality.SERVE:
-            self._ask_neighbours(check)
         if check.cell not in known:
             known[check.cell] = self.ask(check)
         return known[check.cell]
@@ -88,7 +113,10 @@ class Answers:
             return None
         try:
             self._laboratory.require_reference(twin.needs)
-            return self.of(twin)
+            self._ask_neighbours(twin)
+            # What its batch met is for its own check to tell.
+            fault = self._faults.get(twin.name)
+            return None if fault and not isinstance(fault, BatchError) else self._answer(twin)
         except EngineError:
             return None
 
@@ -113,14 +141,17 @@ class Answers:
         return self._laboratory.load(check).has_chat_template
 
     def _ask_neighbours(self, check: Check) -> None:
-        """Ask the batch that a check belongs to, once."""
+        """Ask the batch that a check belongs to, once, unless its answer is known."""
+        assert check.scenario is not None
+        if check.cell in self._known[check.scenario.name]:
+            return
         group = check.cell.engine
         if group not in self._batches:
             self._batches[group] = self._batches_of(group)
         if batch := self._batches[group].get(check.name):
             for asked in batch:
                 del self._batches[group][asked.name]
-            self._ask_batch(batch)
+            self._ask_batch(check, batch)
 
     def _batches_of(self, group: Cell) -> dict[str, Sequence[Check]]:
         """Return the batch of each check of a format and backend that can be asked in one."""
@@ -133,16 +164,31 @@ class Answers:
             return False
         return check.cell.modality is Modality.RUN or self.has_template(check)
 
-    def _ask_batch(self, checks: Sequence[Check]) -> None:
-        engine = self._laboratory.engine(checks[0].cell)
-        limit = self._laboratory.timeout(checks[0]) * len(checks)
+    def _ask_batch(self, first: Check, checks: Sequence[Check]) -> None:
+        engine = self._laboratory.engine(first.cell)
+        limit = self._laboratory.timeout(first) * len(checks)
         try:
             answers = engine.generate([self.request(check) for check in checks], limit)
-        except EngineError:
+        except EngineError as error:
+            if len(checks) == 1:
+                self._faults[first.name] = error
+            elif not self._is_met_alone(error, checks):
+                self._faults[first.name] = BatchError(error, len(checks))
             return
         for check, answer in zip(checks, answers, strict=True):
             assert check.scenario is not None
             self._known[check.scenario.name][check.cell] = answer
+
+    def _is_met_alone(self, error: EngineError, checks: Sequence[Check]) -> bool:
+        """Ask the prompts of a failed batch one by one; return whether one accounts for its fault."""
+        for check in checks:
+            try:
+                self._answer(check)
+            except EngineError as own:
+                self._faults[check.name] = own
+                if own.fault is error.fault or error.fault in _TOLD_BY_NO_PROMPT:
+                    return True
+        return False
 
     def ask(self, check: Check) -> Generation:
         """Ask a scenario check's question by itself, now. Raises EngineError."""

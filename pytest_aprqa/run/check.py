@@ -21,6 +21,7 @@ from pytest_aprqa.run import (
     scenario,
     stability,
 )
+from pytest_aprqa.run.answers import BatchError
 from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.run.faults import verdict_of
 from pytest_aprqa.run.observed import BlockedError, Observed
@@ -85,7 +86,7 @@ def _timed(evidence: Evidence, started: str, begun: float) -> Evidence:
 
 
 def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
-    """Try a check; a crash or hang is tried once more in a fresh engine, and both tries are kept."""
+    """Try a check; after a crash, a hang, or what only a batch met, once more; both tries are kept."""
     attempts: list[Attempt] = []
     while True:
         begun = time.perf_counter()
@@ -96,7 +97,7 @@ def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
         except (EngineError, ArtifactError) as caught:
             error = laboratory.change() or caught
             attempts.append(_failed_attempt(error, check, laboratory, begun))
-            if _stopped(error) and len(attempts) == 1:
+            if _is_tried_again(error) and len(attempts) == 1:
                 continue
             return _faulted(check, error, attempts, laboratory)
         attempts.append(
@@ -109,7 +110,9 @@ def _attempt(check: Check, laboratory: Laboratory) -> Evidence:
         return _judged(check, observed, attempts)
 
 
-def _stopped(error: EngineError | ArtifactError) -> bool:
+def _is_tried_again(error: EngineError | ArtifactError) -> bool:
+    if isinstance(error, BatchError):
+        return True
     return isinstance(error, EngineError) and error.fault in (Fault.CRASH, Fault.TIMEOUT)
 
 
@@ -152,7 +155,7 @@ def _faulted(
 def _judged(check: Check, observed: Observed, attempts: list[Attempt]) -> Evidence:
     judgement = observed.judgement
     outcome, reason, attribution = judgement.outcome, judgement.reason, judgement.attribution
-    flaky = len(attempts) > 1
+    flaky = attempts[0].outcome in (Outcome.CRASHED, Outcome.TIMEOUT)
     if flaky:
         outcome, attribution = attempts[0].outcome, Attribution.ENGINE
         reason = f"{attempts[0].reason} (once; a fresh engine did not repeat it)"

@@ -12,6 +12,7 @@ from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.environment import environment_of
+from pytest_aprqa.run.layers import layer_report
 from pytest_aprqa.verdict.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def write_bundle(
 
     `record.json` is the check's record, with every attempt and its traceback or signal; `environment.json`
     the machine and versions; `engine.log` what the engine printed; `fingerprint.json` the artifact
-    tensor by tensor; `reproduce.txt` the command that makes the failure happen again.
+    tensor by tensor; `layers.json` what a forward pass leaves behind each layer, of the artifact and of
+    the reference, and the first that differs; `reproduce.txt` the command that makes the failure happen again.
     """
     directory.mkdir(parents=True, exist_ok=True)
     command = laboratory.settings.command
@@ -36,6 +38,7 @@ def write_bundle(
     (directory / "engine.log").write_bytes(laboratory.engine_log(check.cell))
     if check.cell.format:
         _write(directory / "fingerprint.json", _fingerprint(check, laboratory))
+    _write(directory / "layers.json", layer_report(check, evidence, laboratory))
     reproduce = shlex.join(["pytest", nodeid, *_options(command)])
     (directory / "reproduce.txt").write_text(reproduce + "\n", encoding="utf-8")
 

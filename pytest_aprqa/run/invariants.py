@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import lcm, prod
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.artifact.check_reference import check_reference
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import model_tensors
-from pytest_aprqa.artifact.conversion_record import declared_dtypes, rounds_to
+from pytest_aprqa.artifact.conversion_record import declared_dtypes, is_lossless, rounds_to
 from pytest_aprqa.artifact.decoded_rows import DecodedRows
-from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.artifact.names import (
     Naming,
     head_and_embedding,
@@ -26,27 +27,25 @@ from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.same_bytes import same_finite_values
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
-from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.invariants import (
     DtypeChange,
     Step,
-    TemplateCase,
     TensorComparison,
-    TokenizerCase,
     compare_rows,
     judge_dtypes,
     judge_logits,
     judge_names,
     judge_tensors,
-    judge_tokenizer,
     same_tensor,
     step_of,
+    with_bytes_back,
     with_first_difference,
 )
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.judge.kl import KL_NATS, kl_by_position
-from pytest_aprqa.playbook.check import Check, Message
+from pytest_aprqa.playbook.check import Check
+from pytest_aprqa.run import tokenizer
 from pytest_aprqa.run.fidelity import fidelity_text, pair_of
 from pytest_aprqa.run.observed import Observed
 from pytest_aprqa.words import REFERENCE, Cell
@@ -59,31 +58,6 @@ FIDELITY_TOKENS = 192
 
 _MOST_THREADS = 8
 """A few threads already read as fast as memory delivers."""
-
-TOKENIZER_TEXTS = (
-    "Hello, world!",
-    "It's 12,345.67 o'clock; isn't it? We'll see, they've said I'd 'know'.",
-    "0123456789 007 3.14159 1e-5 2024-02-29",
-    "na\u00efve caf\u00e9 \u0141\u00f3d\u017a Stra\u00dfe \u00c5ngstr\u00f6m \u00f1and\u00fa",
-    "\u4f60\u597d\uff0c\u4e16\u754c\u3002\u65e5\u672c\u8a9e\u306e\u30c6\u30ad\u30b9\u30c8 \ud55c\uad6d\uc5b4",
-    "\u0627\u0644\u0633\u0644\u0627\u0645 \u0639\u0644\u064a\u0643\u0645 \u05e9\u05dc\u05d5\u05dd",
-    "\U0001f600 \U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f1eb\U0001f1f7 \u2764\ufe0f",
-    "  two  spaces   three\ttab\n\n\nlines \r\n end   ",
-    "def f(x):\n    return {'a': [x ** 2, -1], \"b\": None}  # comment\n",
-    "<b>bold</b> &amp; C:\\path\\file https://example.org/?q=1&r=2#top",
-    "!!!???...---___===+++***///@@@###$$$%%%^^^&&&",
-    "\u0007bell \u200bzero-width \u00a0no-break \ufeffmark",
-)
-
-CONVERSATIONS = {
-    "one question": (Message("user", "What is 2+2?"),),
-    "a system message": (Message("system", "Be brief."), Message("user", "Hi.")),
-    "two turns": (
-        Message("user", "Hi."),
-        Message("assistant", "Hello!"),
-        Message("user", "Bye."),
-    ),
-}
 
 
 def run(check: Check, laboratory: Laboratory) -> Observed:
@@ -115,20 +89,39 @@ def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
     ours, theirs, budget = pair.score([tokens[:count]])
     judgement = judge_logits(ours, theirs, budget)
-    reference, artifact = _reference(laboratory), laboratory.artifact(check.cell)
-    judgement = explained(judgement, reference, artifact)
+    judgement = _by_tensors(judgement, check, laboratory)
     if any(first_not_finite(scores) for scores in (ours, theirs)):
         return judgement, []
     return judgement, [float(f"{kl:.4g}") for kl in kl_by_position(ours[0], theirs[0])]
 
 
-def explained(judgement: Judgement, reference: Artifact, artifact: Artifact) -> Judgement:
-    """Return a failed judgement of logits with the first tensor, or statement, that differs."""
+def _by_tensors(judgement: Judgement, check: Check, laboratory: Laboratory) -> Judgement:
+    """Return the judgement of the logits with what the tensors say to it, where they can be read."""
+    try:
+        compared = _comparisons(check, laboratory)
+    except ArtifactError as error:
+        told = f"The tensors cannot be held against the reference's: {error.message}."
+        return replace(judgement, reason=f"{judgement.reason} {told}")
+    judgement = with_bytes_back(judgement, compared)
+    return explained(judgement, *_sides(check, laboratory), compared)
+
+
+def explained(
+    judgement: Judgement,
+    reference: Artifact,
+    artifact: Artifact,
+    comparisons: Iterable[TensorComparison] | None = None,
+) -> Judgement:
+    """Return a failed judgement of logits with the first tensor, or statement, that differs.
+
+    The tensors are compared now when their comparisons are not given.
+    """
 
     def statements() -> Iterator[str]:
         yield from (finding.message for finding in check_reference(artifact, reference).findings)
 
-    comparisons = compare_artifacts(reference, artifact)
+    if comparisons is None:
+        comparisons = compare_artifacts(reference, artifact)
     return with_first_difference(judgement, comparisons, statements())
 
 
@@ -181,8 +174,18 @@ def compare_dtypes(reference: Artifact, artifact: Artifact) -> Judgement:
 
 def _tensors(check: Check, laboratory: Laboratory) -> Judgement:
     """I-4: every element is where the reference has it, up to rounding."""
-    reference, artifact = _reference(laboratory), laboratory.artifact(check.cell)
-    return judge_tensors(compare_artifacts(reference, artifact))
+    return judge_tensors(_comparisons(check, laboratory))
+
+
+def _sides(check: Check, laboratory: Laboratory) -> tuple[Artifact, Artifact]:
+    return _reference(laboratory), laboratory.artifact(check.cell)
+
+
+def _comparisons(check: Check, laboratory: Laboratory) -> list[TensorComparison]:
+    """Return the comparison of each tensor; I-1 and I-4 look at the same, which reads every byte."""
+    sides = _sides(check, laboratory)
+    key = ("comparisons", " ".join(side.digest for side in sides))
+    return laboratory.once(key, lambda: list(compare_artifacts(*sides)))
 
 
 def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[TensorComparison]:
@@ -206,19 +209,21 @@ def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[Tenso
 
 def _comparison(ours: TensorSource, theirs: TensorSource, step: Step) -> TensorComparison:
     reference, artifact = ours.data(), theirs.data()
+    lossless = reference.nbytes if is_lossless(ours.dtype, theirs.dtype) else 0
     alike = (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
     if alike and same_finite_values(reference, artifact, ours.dtype):
-        return same_tensor(ours.name, ours.shape)
+        return replace(same_tensor(ours.name, ours.shape), lossless_bytes=lossless)
     shapes = ours.shape, theirs.shape
     if ours.shape == theirs.shape and DType.APR_Q4 in (ours.dtype, theirs.dtype):
         shapes = (_in_whole_blocks(ours.shape, step.block),) * 2
-    return compare_rows(
+    found = compare_rows(
         ours.name,
         DecodedRows(reference, ours.dtype, shapes[0]),
         DecodedRows(artifact, theirs.dtype, shapes[1]),
         step.bound,
         step.block,
     )
+    return replace(found, lossless_bytes=lossless)
 
 
 def _in_whole_blocks(shape: tuple[int, ...], block: int) -> tuple[int, ...]:
@@ -230,35 +235,9 @@ def _in_whole_blocks(shape: tuple[int, ...], block: int) -> tuple[int, ...]:
     return (count // row, row) if count % row == 0 else (1, count)
 
 
-def _tokenizer(check: Check, laboratory: Laboratory) -> Judgement:
-    """I-5: both engines encode, decode and render alike."""
-    pair = pair_of(check, laboratory)
-    ours, theirs, limit = pair.reference, pair.artifact, pair.timeout
-    templates: list[TemplateCase] = []
-    if ours.load(limit).has_chat_template:
-        templates = [
-            TemplateCase(name, ours.render(turns, limit), theirs.render(turns, limit))
-            for name, turns in CONVERSATIONS.items()
-        ]
-    return judge_tokenizer(_tokenizer_cases(ours, theirs, limit), templates)
-
-
-def _tokenizer_cases(reference: Engine, artifact: Engine, limit: float) -> list[TokenizerCase]:
-    ours = reference.tokenize(TOKENIZER_TEXTS, special=False, timeout=limit)
-    theirs = artifact.tokenize(TOKENIZER_TEXTS, special=False, timeout=limit)
-    our_texts = reference.detokenize(ours, limit)
-    their_texts = artifact.detokenize(theirs, limit)
-    return [
-        TokenizerCase(text, tuple(our_ids), tuple(their_ids), their_text, our_text)
-        for text, our_ids, their_ids, our_text, their_text in zip(
-            TOKENIZER_TEXTS, ours, theirs, our_texts, their_texts, strict=True
-        )
-    ]
-
-
 _INVARIANTS: dict[str, Callable[[Check, Laboratory], Judgement]] = {
     "I-2": _names,
     "I-3": _dtypes,
     "I-4": _tensors,
-    "I-5": _tokenizer,
+    "I-5": tokenizer.compare,
 }

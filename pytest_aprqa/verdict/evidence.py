@@ -25,7 +25,7 @@ Quantization = Annotated[str | None, Field(exclude_if=lambda value: value is Non
 
 
 class Attempt(BaseModel):
-    """One try at a check. There is more than one only after a crash or a hang."""
+    """One try at a check. There is more than one only after a crash, a hang or the fault of a batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -35,12 +35,8 @@ from pytest_aprqa.judge.invariants import (
     judge_tokenizer,
 )
 from pytest_aprqa.observation import TokenScores
-from pytest_aprqa.run.invariants import (
-    TOKENIZER_TEXTS,
-    compare_artifacts,
-    compare_dtypes,
-    compare_names,
-)
+from pytest_aprqa.run.invariants import compare_artifacts, compare_dtypes, compare_names
+from pytest_aprqa.run.tokenizer import SPECIAL_TEXTS, TOKENIZER_TEXTS
 from pytest_aprqa.words import Format, Outcome
 
 MODEL = "llama-f16"
@@ -186,7 +182,7 @@ def scores(logprobs: Any) -> TokenScores:
 def tokens(reference: Artifact, artifact: Artifact) -> Any:
     ours, theirs = tokenizer_of(reference), tokenizer_of(artifact)
     cases = []
-    for text in TOKENIZER_TEXTS:
+    for text in (*TOKENIZER_TEXTS, *SPECIAL_TEXTS):
         ids, others = ours.encode(text).ids, theirs.encode(text).ids
         case = TokenizerCase(text, tuple(ids), tuple(others), theirs.decode(others))
         cases.append(replace(case, reference_decoded=ours.decode(ids)))

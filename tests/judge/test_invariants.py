@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pytest_aprqa.judge.budget import budget_for
 from pytest_aprqa.judge.invariants import (
     DtypeChange,
     TemplateCase,
+    TensorComparison,
     TokenizerCase,
     compare_tensor,
     judge_dtypes,
@@ -20,6 +22,7 @@ from pytest_aprqa.judge.invariants import (
     judge_tensors,
     judge_tokenizer,
     same_tensor,
+    with_bytes_back,
     with_first_difference,
 )
 from pytest_aprqa.judge.judgement import corroborated, falsified
@@ -179,6 +182,30 @@ def test_i4_charges_the_model_for_numbers_its_reference_already_lacks() -> None:
     assert lost.attribution is Attribution.CONVERSION
 
 
+def lossless(name: str, artifact: float) -> TensorComparison:
+    ours, theirs = np.ones((2, 2), np.float32), np.full((2, 2), artifact, np.float32)
+    return replace(compare_tensor(name, ours, theirs, 0.0), lossless_bytes=8)
+
+
+def test_i1_asks_for_the_bytes_of_tensors_that_nothing_rounds() -> None:
+    logits = corroborated("Close.", {"tokens": 7})
+    rounded = compare_tensor("r", np.ones((2, 2), np.float32), np.ones((2, 2), np.float32), 0.1)
+    sound = with_bytes_back(logits, [lossless("a", 1.0), rounded, lossless("b", 1.0)])
+    assert sound.outcome is Outcome.CORROBORATED
+    assert sound.compared == {"tokens": 7, "lossless_tensors": 2, "lossless_bytes": 16}
+    assert "2 of 2 tensors" in sound.reason
+    changed = with_bytes_back(logits, [lossless("a", 1.0), lossless("b", 2.0)])
+    assert (changed.outcome, changed.attribution) == (Outcome.FALSIFIED, Attribution.CONVERSION)
+    assert "1 do not come back byte for byte (b)" in changed.reason
+    assert "no bytes can" in with_bytes_back(logits, [rounded]).reason
+
+
+def test_the_bytes_do_not_mend_logits_that_differ() -> None:
+    apart = falsified("Apart.", Attribution.ENGINE, {"tokens": 7})
+    found = with_bytes_back(apart, [lossless("a", 1.0)])
+    assert (found.outcome, found.attribution) == (Outcome.FALSIFIED, Attribution.ENGINE)
+
+
 def case(text: str, decoded: str | None = None, **more: Any) -> TokenizerCase:
     ids = tuple(text.encode())
     fields: dict[str, Any] = {"reference_ids": ids, "artifact_ids": ids} | more
@@ -221,6 +248,21 @@ def test_i5_fails_for_a_template_that_renders_differently() -> None:
     judgement = judge_tokenizer([case("ok")], [TemplateCase("tools", "<a>b", "<a>c")])
     assert judgement.outcome is Outcome.FALSIFIED
     assert "'tools' differently from character 3" in judgement.reason
+
+
+def test_an_engine_that_composes_no_accents_is_told_and_not_blamed_on_the_conversion() -> None:
+    decomposed = case("e\u0301", artifact_ids=(101, 204), reference_decoded="\u00e9")
+    as_composed = replace(decomposed, composed_ids=decomposed.reference_ids)
+    judgement = judge_tokenizer([case("ok"), as_composed])
+    assert judgement.outcome is Outcome.CORROBORATED
+    assert judgement.compared["texts"] == 1
+    assert "1 with decomposed accents are left out" in judgement.reason
+    assert judge_tokenizer([as_composed]).outcome is Outcome.INCONCLUSIVE
+    for other in (None, (7, 8)):
+        found = judge_tokenizer([replace(decomposed, composed_ids=other)])
+        assert found.outcome is Outcome.FALSIFIED
+    lost = judge_tokenizer([case("ok"), replace(as_composed, decoded="e")])
+    assert lost.outcome is Outcome.FALSIFIED
 
 
 def test_i5_of_no_tokens_is_inconclusive() -> None:

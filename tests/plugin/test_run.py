@@ -259,6 +259,7 @@ def test_fail_fast_leaves_a_bundle_to_look_into(session):
     assert json.loads((bundle / "record.json").read_text())["check"] == "repeat[gguf-cpu]"
     assert json.loads((bundle / "fingerprint.json").read_text())["tensors"]
     assert json.loads((bundle / "environment.json").read_text())["python"]
+    assert "shows no hidden states" in (bundle / "layers.json").read_text()
     assert (bundle / "engine.log").stat().st_size
     command = (bundle / "reproduce.txt").read_text()
     assert command.startswith("pytest 'tiny.playbook.yaml::repeat[gguf-cpu]' ")

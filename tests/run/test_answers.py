@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.run.check import run_check
 from pytest_aprqa.run.laboratory import Laboratory
-from pytest_aprqa.run.planning import plan_playbook
-from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.words import Backend, Cell, Format, Modality
 
 PLAYBOOK = """\
@@ -23,16 +17,6 @@ test_matrix:
   {modalities: [run, chat, serve], backends: [cpu], scenario_count: 1, prompts: [What is 2+2?]}
 metadata: {tier: mvp}
 """
-
-
-@pytest.fixture
-def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
-    path = tmp_path / "kept.playbook.yaml"
-    path.write_text(PLAYBOOK)
-    settings = Settings(certifications=tmp_path, threads=1, result_cache=False)
-    opened = Laboratory(plan_playbook(path, settings).plan, path, settings, tmp_path)
-    yield opened
-    opened.close()
 
 
 def question(laboratory: Laboratory, format: Format, modality: Modality) -> Check:

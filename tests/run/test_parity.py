@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import struct
 from pathlib import Path
 
 import pytest
@@ -33,19 +31,9 @@ test_matrix: {{backends: [cpu]}}
 
 
 @pytest.fixture
-def gguf(tmp_path: Path) -> Path:
+def gguf(tmp_path: Path, upside_down: Path) -> Path:
     """Return a GGUF of the shipped model in which one matrix is upside down."""
-    other = Path(shutil.copytree(BUILTIN, tmp_path / "other"))
-    weights = other / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    (size,) = struct.unpack("<Q", content[:8])
-    about = json.loads(content[8 : 8 + size])[MATRIX]
-    begin, end = (8 + size + offset for offset in about["data_offsets"])
-    width = (end - begin) // about["shape"][0]
-    rows = [bytes(content[at : at + width]) for at in range(begin, end, width)]
-    content[begin:end] = b"".join(reversed(rows))
-    weights.write_bytes(content)
-    convert_to(other, tmp_path / "model.gguf", None, force=False)
+    convert_to(upside_down, tmp_path / "model.gguf", None, force=False)
     return tmp_path / "model.gguf"
 
 
