@@ -79,7 +79,8 @@ def score(
 def report(
     evidence: Source,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Directory [default: of the evidence]")
+        Path | None,
+        typer.Option("--output", "-o", help="Directory", show_default="of the evidence"),
     ] = None,
     formats: Annotated[ReportFormat, typer.Option("--formats", "-f", help="What to write")] = (
         ReportFormat.ALL
@@ -151,13 +152,18 @@ def export_csv(
     ] = Path("certifications"),
     output: Annotated[Path, typer.Option("--output", "-o", help="The registry")] = REGISTRY,
 ) -> None:
-    """Write the row of every run below a directory into the registry; other rows stay."""
+    """Write the row of every model with a run below a directory into the registry; others stay.
+
+    Of several runs of a model the one that finished last counts.
+    """
     from pytest_aprqa.registry.models_csv import register as register_run
+    from pytest_aprqa.registry.models_csv import row_from_run
 
     files = evidence_files(evidence_dir)
     if not files:
         raise UserError(f"there is no evidence.json below {evidence_dir}", Exit.NOT_FOUND)
     refused = 0
+    newest: dict[str, tuple[Path, Run]] = {}
     for path in files:
         run = read_evidence(path)
         if differences := rescored(run, path).differences:
@@ -165,11 +171,27 @@ def export_csv(
                 f"{path} is left out, its verdict is not what its records say: {differences[0]}"
             )
             refused += 1
-        elif row := register_run(output, run):
-            say(f"{row.model_id}: {row.status}, MQS {row.mqs_score}, grade {row.grade}")
+        elif row_from_run(run, None) is None:
+            say(f"{run.plan.model_id}: the run at {path} makes no claim, so it changes no row")
         else:
-            say(f"{run.plan.model_id}: the run makes no claim, its row stays as it is")
+            _keep_newest(newest, path, run)
+    for _, run in newest.values():
+        if row := register_run(output, run):
+            say(f"{row.model_id}: {row.status}, MQS {row.mqs_score}, grade {row.grade}")
     raise typer.Exit(Exit.FAILED if refused else Exit.OK)
+
+
+def _keep_newest(newest: dict[str, tuple[Path, Run]], path: Path, run: Run) -> None:
+    """Keep the run of a model that finished last, and say which is left out."""
+    pair = (path, run)
+    other = newest.get(run.plan.model_id)
+    if other is not None:
+        older, pair = sorted((other, pair), key=lambda one: one[1].finished)
+        complain(
+            f"{older[0]} is left out: it finished {older[1].finished}, and {pair[0]}, "
+            f"also of {run.plan.model_id}, finished {pair[1].finished}"
+        )
+    newest[run.plan.model_id] = pair
 
 
 def export_evidence(
@@ -178,7 +200,7 @@ def export_evidence(
         str | None, typer.Option("--model", "-m", help="The model the run must be of")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write [default: print it]")
+        Path | None, typer.Option("--output", "-o", help="File to write", show_default="print it")
     ] = None,
 ) -> None:
     """Export a run as one flat JSON document for other tools."""

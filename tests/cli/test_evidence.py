@@ -123,6 +123,24 @@ def test_export_csv_writes_the_row_that_follows_and_leaves_others(cli, certified
     assert (tmp_path / "models.csv").read_text() == before
 
 
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_export_csv_takes_the_newest_run_of_a_model(cli, certified, tmp_path, newest):
+    run = json.loads(certified.evidence.read_text())
+    older = json.loads(certified.evidence.read_text()) | {"finished": "2001-01-01T00:00:00+00:00"}
+    older["plan"]["family"] = older["certificate"]["family"] = "older"
+    for name in ("a", "b"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        written = run if name == newest else older
+        (tmp_path / "all" / name / "evidence.json").write_text(json.dumps(written))
+    result = cli("export-csv", "-e", "all", "-o", "models.csv")
+    assert result.code == 0
+    left_out = {"a": "b", "b": "a"}[newest]
+    assert result.sentence.startswith(f"all/{left_out}/evidence.json is left out")
+    row = (tmp_path / "models.csv").read_text().splitlines()[1].split(",")
+    assert row[:2] == ["aprqa/aprqa-reference", "tiny"]
+    assert len(result.out.splitlines()) == 1
+
+
 def test_export_evidence_is_one_document_about_the_model_asked_for(cli, certified):
     found = cli("export-evidence", certified.evidence, "--model", "aprqa/aprqa-reference").json
     run = json.loads(certified.evidence.read_text())
