@@ -44,8 +44,8 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Directory of models.csv and the evidence [default: certifications]; "
-            "FILE.json: also write the evidence there",
+            help="Directory of models.csv and the evidence; FILE.json: also write the evidence there",
+            show_default=str(CERTIFICATIONS),
         ),
     ] = None,
 ) -> None:
@@ -81,7 +81,8 @@ def certify(
         typer.Option(
             "--output",
             "-o",
-            help="Directory of models.csv and the evidence [default: certifications]",
+            help="Directory of models.csv and the evidence",
+            show_default=str(CERTIFICATIONS),
         ),
     ] = None,
 ) -> None:

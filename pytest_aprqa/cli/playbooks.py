@@ -38,7 +38,7 @@ class TextFormat(StrEnum):
 Template = Annotated[str, typer.Option("--template", "-t", help="Template to extend")]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="File to write [default: playbooks/models/NAME]"),
+    typer.Option("--output", "-o", help="File to write", show_default="playbooks/models/NAME"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there")]
 
@@ -65,11 +65,11 @@ def generate(
     kernel: Annotated[
         list[Kernel] | None,
         typer.Option(
-            "--kernel", help="Also ask what leans on it [default: what the architecture has]"
+            "--kernel", help="Also ask what leans on it", show_default="what the architecture has"
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="NAME.playbook.yaml [default: print]")
+        Path | None, typer.Option("--output", "-o", help="NAME.playbook.yaml", show_default="print")
     ] = None,
     force: Force = False,
 ) -> None:
@@ -204,11 +204,11 @@ def _fill(registry: Path) -> None:
 def bootstrap(
     model: Annotated[Path, typer.Argument(help="Directory of SafeTensors, or an APR or GGUF file")],
     hf_repo: Annotated[
-        str | None, typer.Option("--hf-repo", help="Its id [default: local/NAME]")
+        str | None, typer.Option("--hf-repo", help="Its id", show_default="local/NAME")
     ] = None,
     template: Template = "mvp",
     family: Annotated[
-        str | None, typer.Option("--family", help="Family [default: the architecture]")
+        str | None, typer.Option("--family", help="Family", show_default="the architecture")
     ] = None,
     output: Output = None,
     force: Force = False,

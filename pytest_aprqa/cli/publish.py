@@ -29,7 +29,7 @@ def model_card(
         typer.Option("--dataset", help="Also write .eval_results for this benchmark of the hub"),
     ] = None,
     task: Annotated[
-        str | None, typer.Option("--task", help="Its task [default: the run's tier]")
+        str | None, typer.Option("--task", help="Its task", show_default="the run's tier")
     ] = None,
 ) -> None:
     """Write what a run came to into the card of its model; nothing is sent anywhere."""
@@ -50,7 +50,7 @@ def model_card(
 def attest(
     evidence: Source,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write [default: print it]")
+        Path | None, typer.Option("--output", "-o", help="File to write", show_default="print it")
     ] = None,
     key: Annotated[
         Path | None, typer.Option("--key", help="Sign it with this private key, in an envelope")

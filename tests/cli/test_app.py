@@ -45,6 +45,16 @@ def test_every_exit_code_has_a_meaning_and_is_in_the_help(process):
         assert name in shown
 
 
+def test_help_shows_what_stands_in_for_an_option_and_that_a_flag_takes_nothing(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = cli("run", "--help").out
+    assert "the evidence; FILE.json: also write the evidence there" in shown
+    assert "[default: (certifications)]" in shown
+    assert "[default: 1]" in shown
+    for command in (["--help"], ["run", "--help"], ["list", "-h"], ["fleet", "run", "--help"]):
+        assert "bool" not in cli(*command).out.lower()
+
+
 def test_help_imports_no_engine_and_no_pytest():
     code = (
         "import sys\nfrom pytest_aprqa.cli.app import app\n"
