@@ -90,6 +90,26 @@ def test_a_wrong_command_line_is_a_usage_error(cli, arguments):
     assert result.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["certify", "x", "--tier", "mvpp"],
+         "'mvpp' is none of smoke, mvp, quick, standard, deep (did you mean 'mvp'?)"),
+        (["diagnose", ".", "--format", "guff"],
+         "'guff' is none of safetensors, apr, gguf (did you mean 'gguf'?)"),
+        (["run", "x", "-n", "abc"], "Invalid value for '--workers' / '-n': must be a whole number"),
+        (["run", "x", "-n", "0"], "must be greater than or equal to 1"),
+        (["run", "x", "--engine-memory", "all"], "'--engine-memory': must be a number"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_said_in_the_words_of_the_product(cli, monkeypatch, arguments, words):
+    monkeypatch.setenv("COLUMNS", "200")
+    result = cli(*arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert "Value error" not in result.err
+
+
 def test_the_version_is_told(cli):
     from importlib.metadata import version
 
