@@ -117,7 +117,10 @@ def _playbook_of(model: Path, output: Path) -> Path:
     from pytest_aprqa.cli.playbooks import bootstrapped, local_id
     from pytest_aprqa.playbook.compose import short_name
     from pytest_aprqa.playbook.find import SUFFIX
+    from pytest_aprqa.run.facts import is_config_alone
 
+    if is_config_alone(model.expanduser()):
+        raise UserError(f"{model} holds a config.json and no weights to certify", Exit.NOT_FOUND)
     name = short_name(local_id(model))
     return bootstrapped(model, output / name / f"{name}{SUFFIX}")
 

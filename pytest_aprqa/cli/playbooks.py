@@ -101,17 +101,17 @@ def _generated_for(model: str, output: Path | None) -> tuple[dict[str, Any], Seq
 
     from pytest_aprqa.playbook.generate import known_kernels
 
-    path = Path(model).expanduser()
-    if not path.exists():
+    if not Path(model).expanduser().exists():
         _require_id(model)
         return {"hf_repo": model}, known_kernels(model)
     from pytest_aprqa.run.facts import model_facts
 
-    facts = model_facts(path.resolve())
+    path = _model_at(Path(model))
+    facts = model_facts(path)
     beside = Path.cwd() if output is None else output.resolve().parent
     spec = {
         "hf_repo": local_id(path),
-        "local_path": os.path.relpath(path.resolve(), beside),
+        "local_path": os.path.relpath(path, beside),
         "family": facts.architecture,
     }
     return spec | facts.fields(), facts.kernels
@@ -202,7 +202,12 @@ def _fill(registry: Path) -> None:
 
 
 def bootstrap(
-    model: Annotated[Path, typer.Argument(help="Directory of SafeTensors, or an APR or GGUF file")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Directory of SafeTensors, an APR or GGUF file, or a config.json without weights"
+        ),
+    ],
     hf_repo: Annotated[
         str | None, typer.Option("--hf-repo", help="Its id", show_default="local/NAME")
     ] = None,
@@ -222,7 +227,7 @@ def bootstrap(
 
 def local_id(model: Path) -> str:
     """Return the id of a model that is known by its path alone."""
-    path = model.expanduser().resolve()
+    path = _model_at(model)
     return f"local/{_safe(path.stem if path.is_file() else path.name)}"
 
 
@@ -238,17 +243,28 @@ def bootstrapped(
     """Write a playbook from what a model's own configuration says, and return its path."""
     import os
 
-    from pytest_aprqa.run.facts import model_facts
+    from pytest_aprqa.run.facts import is_config_alone, model_facts
 
-    path = model.expanduser().resolve()
+    path = _model_at(model)
     facts = model_facts(path)
+    # Weights that do not lie there are found by the id, if the model has one that others know.
+    elsewhere = name not in (None, local_id(path)) and is_config_alone(path)
+    place = {} if elsewhere else {"local_path": os.path.relpath(path, playbook.resolve().parent)}
     fields = {
         "hf_repo": name or local_id(path),
-        "local_path": os.path.relpath(path, playbook.resolve().parent),
+        **place,
         "family": family or facts.architecture,
     }
     _compose(playbook, template, fields | facts.fields(), force)
     return playbook
+
+
+def _model_at(given: Path) -> Path:
+    """Return the file or directory of a model that a path means: of a config.json, where it lies."""
+    from pytest_aprqa.run.facts import CONFIG
+
+    path = given.expanduser().resolve()
+    return path.parent if path.name == CONFIG and path.is_file() else path
 
 
 def _compose(path: Path, template: str, model: dict[str, Any], force: bool) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -78,6 +79,27 @@ def test_bootstrap_states_what_the_model_says_of_itself(cli, builtin, tmp_path):
     assert model.expected_vocab_size == config["vocab_size"]
     assert (model.family, model.size_category) == (config["model_type"], "tiny")
     assert (loaded.path.parent / model.local_path).resolve() == builtin.resolve()
+
+
+@pytest.mark.parametrize("given", ["tiny", "tiny/config.json"])
+def test_bootstrap_of_a_config_alone_says_what_the_whole_model_does(cli, builtin, tmp_path, given):
+    (tmp_path / "tiny").mkdir()
+    shutil.copy(builtin / "config.json", tmp_path / "tiny")
+    options = ("--hf-repo", "org/tiny", "-o")
+    assert cli("bootstrap", builtin, *options, "whole.playbook.yaml").code == 0
+    result = cli("bootstrap", given, *options, "alone.playbook.yaml")
+    assert result.code == 0, result
+    whole, alone = (
+        load_playbook(tmp_path / f"{name}.playbook.yaml").playbook.model
+        for name in ("whole", "alone")
+    )
+    assert alone == whole.model_copy(update={"local_path": None})
+    assert alone.expected_num_layers
+    assert cli("bootstrap", given, "-o", "local.playbook.yaml").code == 0
+    local = load_playbook(tmp_path / "local.playbook.yaml").playbook.model
+    assert (local.hf_repo, local.local_path) == ("local/tiny", "tiny")
+    refused = cli("certify", "--model-path", "tiny")
+    assert (refused.code, "no weights" in refused.sentence) == (3, True)
 
 
 def test_bootstrap_needs_a_model(cli, tmp_path):
