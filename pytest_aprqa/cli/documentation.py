@@ -111,7 +111,8 @@ class _Parameter:
             return names
         if isinstance(self.type, type) and issubclass(self.type, Enum):
             return f"{names} " + "\\|".join(str(member.value) for member in self.type)
-        return f"{names} {self.info.metavar or _METAVARS.get(self.type, 'TEXT')}"
+        metavar: str = self.info.metavar or _METAVARS.get(self.type, "TEXT")
+        return f"{names} " + metavar.replace("|", "\\|")
 
     @property
     def help(self) -> str:

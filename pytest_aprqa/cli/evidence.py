@@ -18,6 +18,7 @@ from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json
 from pytest_aprqa.cli.rescored import require_agreement, rescored
 from pytest_aprqa.cli.show import as_json, complain, deliver, document, lines, say
+from pytest_aprqa.playbook.errors import none_of
 
 if TYPE_CHECKING:
     from pytest_aprqa.verdict.record import Run
@@ -30,6 +31,17 @@ class ReportFormat(StrEnum):
     HTML = "html"
     JUNIT = "junit"
     MARKDOWN = "markdown"
+    SARIF = "sarif"
+
+
+def _formats(given: list[str]) -> set[ReportFormat]:
+    """Return the formats of a repeatable, comma-separated option."""
+    names = [name.strip() for one in given for name in one.split(",")]
+    for name in names:
+        if name not in list(ReportFormat):
+            raise UserError(f"--formats: {none_of(name, ReportFormat)}")
+    wanted = {ReportFormat(name) for name in names}
+    return set(ReportFormat) if ReportFormat.ALL in wanted else wanted
 
 
 def register(app: typer.Typer) -> None:
@@ -82,15 +94,22 @@ def report(
         Path | None,
         typer.Option("--output", "-o", help="Directory", show_default="of the evidence"),
     ] = None,
-    formats: Annotated[ReportFormat, typer.Option("--formats", "-f", help="What to write")] = (
-        ReportFormat.ALL
-    ),
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--formats",
+            "-f",
+            metavar="|".join(ReportFormat),
+            help="What to write: one, or several with commas; may be repeated",
+            show_default=ReportFormat.ALL.value,
+        ),
+    ] = None,
     against: Annotated[
         Path | None,
         typer.Option("--against", help="Evidence of an earlier run, shown beside this one in HTML"),
     ] = None,
 ) -> None:
-    """Write the report of a run as report.html, junit.xml and report.md."""
+    """Write the report of a run as report.html, junit.xml, report.md and report.sarif."""
     from pytest_aprqa.report.html import render_html
     from pytest_aprqa.report.junit import render_junit
     from pytest_aprqa.report.markdown import render_markdown
@@ -101,15 +120,25 @@ def report(
         ReportFormat.HTML: ("report.html", partial(render_html, earlier=earlier)),
         ReportFormat.JUNIT: ("junit.xml", render_junit),
         ReportFormat.MARKDOWN: ("report.md", render_markdown),
+        ReportFormat.SARIF: ("report.sarif", _sarif),
     }
+    wanted = _formats(formats or [ReportFormat.ALL])
     run = read_evidence(evidence)
     directory = output or evidence_path(evidence).parent
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is a file; --output names a directory")
     for form, (name, render) in renderers.items():
-        if formats in (ReportFormat.ALL, form):
+        if form in wanted:
             replace_content(directory / name, render(run).encode("utf-8"))
             say(str(directory / name))
+
+
+def _sarif(run: Run) -> str:
+    from importlib.metadata import version
+
+    from pytest_aprqa.report.sarif import run_sarif
+
+    return dumps(run_sarif(run, version("pytest-aprqa")), indent=1) + "\n"
 
 
 def tickets(

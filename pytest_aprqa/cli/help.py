@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from pytest_aprqa.playbook.errors import did_you_mean
+from pytest_aprqa.playbook.errors import none_of
 
 _CHOICES = re.compile(r"'(.*)' is not one of (.*)\.", re.DOTALL)
 _KINDS = (
@@ -62,6 +62,5 @@ def plain(message: str) -> str:
     for pattern, words in _KINDS:
         message = pattern.sub(words, message, count=1)
     if found := _CHOICES.fullmatch(message):
-        choices = re.findall(r"'([^']*)'", found[2])
-        return f"{found[1]!r} is none of {', '.join(choices)}{did_you_mean(found[1], choices)}"
+        return none_of(found[1], re.findall(r"'([^']*)'", found[2]))
     return message

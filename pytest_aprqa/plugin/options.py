@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pytest_aprqa.playbook.errors import did_you_mean
+from pytest_aprqa.playbook.errors import none_of
 from pytest_aprqa.words import FailurePolicy, Tier
 
 NO_RESULT_CACHE = "APRQA_NO_RESULT_CACHE"
@@ -56,8 +56,7 @@ def _one_of(kind: type[StrEnum]) -> dict[str, Any]:
 
     def read(given: str) -> str:
         if given not in list(kind):
-            allowed = f"{', '.join(kind)}{did_you_mean(given, kind)}"
-            raise argparse.ArgumentTypeError(f"{given!r} is none of {allowed}")
+            raise argparse.ArgumentTypeError(none_of(given, kind))
         return given
 
     return {"metavar": f"{{{','.join(kind)}}}", "read": read}
