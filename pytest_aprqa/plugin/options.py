@@ -104,6 +104,7 @@ OPTIONS = (
     Option("resume", "Go on with an interrupted run: only checks without evidence are run", ini=False),
     Option("no-early-stop",
            "Ask every planned question, also of cells whose verdict is certain (standard, deep)"),
+    Option("ignore-lock", "Also run playbooks that are not what playbook.lock.yaml says"),
     Option("plan", "Print the plan and what it costs, and run nothing", ini=False, short=False),
 )  # fmt: skip
 _BY_DEST = {option.dest: option for option in OPTIONS}
@@ -213,6 +214,7 @@ def settings_of(config: pytest.Config) -> Any:
         timeout=value("check_timeout"),
         engine_memory=value("engine_memory"),
         early_stop=not value("no_early_stop"),
+        ignore_lock=bool(value("ignore_lock")),
         command=shlex.join(["pytest", *map(str, config.invocation_params.args)]),
     )
 

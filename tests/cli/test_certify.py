@@ -125,6 +125,8 @@ def test_a_playbook_that_differs_from_its_lock_is_not_run(cli, checkout):
     result = cli("run", path.relative_to(checkout), "--dry-run", "--no-gpu")
     assert result.code == 1
     assert "test_matrix.max_tokens has changed since it was locked" in result.sentence
+    allowed = cli("run", path.relative_to(checkout), "--dry-run", "--no-gpu", "--ignore-lock")
+    assert (allowed.code, "plan of aprqa/aprqa-reference" in allowed.out) == (0, True)
 
 
 def test_an_interrupted_run_ends_with_130(certified, tmp_path):
