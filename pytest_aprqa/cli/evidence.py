@@ -15,6 +15,7 @@ import typer
 
 from pytest_aprqa.cli.evidence_file import Source, evidence_files, evidence_path, read_evidence
 from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.cli.ids import require_id
 from pytest_aprqa.cli.options import REGISTRY, Json
 from pytest_aprqa.cli.rescored import require_agreement, rescored
 from pytest_aprqa.cli.show import as_json, complain, deliver, document, lines, say
@@ -143,7 +144,9 @@ def _sarif(run: Run) -> str:
 
 def tickets(
     evidence: Source,
-    repo: Annotated[str, typer.Option("--repo", "-r", help="owner/name")] = "OWNER/NAME",
+    repo: Annotated[str, typer.Option("--repo", "-r", help="Repository of the tickets")] = (
+        "OWNER/NAME"
+    ),
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write one .md file a ticket here")
     ] = None,
@@ -158,6 +161,7 @@ def tickets(
     from pytest_aprqa.report.tickets import tickets as made_of
     from pytest_aprqa.verdict.run_file import replace_content
 
+    require_id(repo, "repository")
     found = made_of(read_evidence(evidence), least=min_occurrences)
     if json:
         as_json([asdict(ticket) for ticket in found])

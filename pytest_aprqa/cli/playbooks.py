@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.cli.ids import require_id
 from pytest_aprqa.cli.options import PLAYBOOKS
 from pytest_aprqa.cli.show import complain, document, say
 
@@ -102,7 +103,7 @@ def _generated_for(model: str, output: Path | None) -> tuple[dict[str, Any], Seq
     from pytest_aprqa.playbook.generate import known_kernels
 
     if not Path(model).expanduser().exists():
-        _require_id(model)
+        require_id(model)
         return {"hf_repo": model}, known_kernels(model)
     from pytest_aprqa.run.facts import model_facts
 
@@ -168,7 +169,7 @@ def new(
         return
     if model is None:
         raise UserError("name a model, org/name, or a registry with --registry models.csv")
-    _require_id(model)
+    require_id(model)
     facts = {"hf_repo": model} | ({"family": family} if family else {})
     path = output or PLAYBOOKS / _file_name(model, template)
     _compose(path, template, facts, force)
@@ -220,7 +221,7 @@ def bootstrap(
 ) -> None:
     """Write a playbook from what a model's own configuration says."""
     name = hf_repo or local_id(model)
-    _require_id(name)
+    require_id(name)
     written = output or PLAYBOOKS / _file_name(name, template)
     bootstrapped(model, written, name, template=template, family=family, force=force)
 
@@ -296,13 +297,6 @@ def _write(path: Path, text: str, force: bool) -> None:
             replace_content(path, before)
         raise
     say(str(path))
-
-
-def _require_id(model: str) -> None:
-    import re
-
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", model):
-        raise UserError(f"{model!r} is no model id; it has the form org/name")
 
 
 def _file_name(model: str, template: str) -> str:

@@ -124,6 +124,12 @@ def test_tickets_never_let_a_model_reach_the_shell(cli, certified, tmp_path):
     assert "````text" in body
 
 
+def test_tickets_are_for_a_repository(cli, certified):
+    result = cli("tickets", certified.evidence, "--repo", "not a repo; rm")
+    assert (result.code, result.out) == (2, "")
+    assert result.sentence == "'not a repo; rm' is no repository; it has the form owner/name"
+
+
 def test_tickets_group_by_root_cause(cli, certified):
     found = cli("tickets", certified.evidence, "--json").json
     failed = [
