@@ -15,8 +15,8 @@ import typer
 
 from pytest_aprqa.cli.evidence_file import Source, evidence_files, evidence_path, read_evidence
 from pytest_aprqa.cli.exits import Exit, UserError
-from pytest_aprqa.cli.ids import require_id
 from pytest_aprqa.cli.options import REGISTRY, Json
+from pytest_aprqa.cli.require import require_id
 from pytest_aprqa.cli.rescored import require_agreement, rescored
 from pytest_aprqa.cli.show import as_json, complain, deliver, document, lines, say
 from pytest_aprqa.playbook.errors import none_of

@@ -26,7 +26,8 @@ HEAD = """\
 A playbook is a YAML file `NAME.playbook.yaml` that says which model is tested and how. A field that is not on this page is an
 error with its line. What is read but not acted on is marked so below, and named to the user with its line in every run and plan.
 
-Editors complete and check the fields with the schema, named in the first line of the file:
+Editors complete and check the fields with the schema, `playbooks/playbook.schema.yaml` of this repository, when the first line of the
+file names it. The commands below write that line where they find the schema in a directory above the file:
 
 ```yaml
 # yaml-language-server: $schema=../playbook.schema.yaml

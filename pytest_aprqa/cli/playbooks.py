@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
-from pytest_aprqa.cli.ids import require_id
 from pytest_aprqa.cli.options import PLAYBOOKS
+from pytest_aprqa.cli.require import require_id
 from pytest_aprqa.cli.show import complain, document, say
 
 LOCK = Path("playbooks/playbook.lock.yaml")
@@ -89,7 +89,7 @@ def generate(
 
         text = json.dumps(fields, indent=1) + "\n"
     else:
-        text = playbook_text(fields)
+        text = playbook_text(fields, output)
     if output is None:
         document(text)
     else:
@@ -199,7 +199,8 @@ def _fill(registry: Path) -> None:
         if size in (SizeCategory.TINY, SizeCategory.SMALL):
             written.append(for_smoke_test(row.model_id, stem))
         for fields in written:
-            _write(PLAYBOOKS / f"{fields['name']}{SUFFIX}", playbook_text(fields), force=False)
+            path = PLAYBOOKS / f"{fields['name']}{SUFFIX}"
+            _write(path, playbook_text(fields, path), force=False)
 
 
 def bootstrap(
@@ -275,7 +276,7 @@ def _compose(path: Path, template: str, model: dict[str, Any], force: bool) -> N
     if not path.name.endswith(SUFFIX):
         raise UserError(f"{path} is not taken for a playbook: its name must end in {SUFFIX}")
     name = _safe(path.name.removesuffix(SUFFIX))
-    _write(path, playbook_text(extending(template, name, model)), force)
+    _write(path, playbook_text(extending(template, name, model), path), force)
 
 
 def _write(path: Path, text: str, force: bool) -> None:

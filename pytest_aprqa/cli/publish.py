@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pytest_aprqa.cli.evidence_file import Source, evidence_path, read_evidence
-from pytest_aprqa.cli.ids import require_id
+from pytest_aprqa.cli.require import require_id
 from pytest_aprqa.cli.rescored import require_agreement
 from pytest_aprqa.cli.show import deliver, say
 

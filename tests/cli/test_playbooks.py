@@ -126,6 +126,17 @@ def test_new_covers_every_model_of_a_registry_once(cli, tmp_path):
     assert cli("new", "--registry", registry).out == ""
 
 
+@pytest.mark.parametrize("where", ["playbooks", "."])
+def test_an_editor_is_told_of_the_schema_where_there_is_one(cli, tmp_path, where):
+    path = tmp_path / "playbooks" / "models" / "x-mvp.playbook.yaml"
+    assert cli("new", "org/x").code == 0
+    assert "schema" not in path.read_text()
+    (tmp_path / where / "playbook.schema.yaml").write_text("{}\n")
+    assert cli("new", "org/x", "--force").code == 0
+    first = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    assert (path.parent / first).resolve() == tmp_path / where / "playbook.schema.yaml"
+
+
 def test_every_part_of_an_architecture_can_be_asked_for(cli):
     assert {kernel.value for kernel in Kernel} == {*KERNELS}
     asked = cli("generate", "org/x", "-c", 20, "--kernel", "bias", "--kernel", "rope").out
