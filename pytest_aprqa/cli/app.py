@@ -27,6 +27,7 @@ from pytest_aprqa.cli import (
     sign,
 )
 from pytest_aprqa.cli.exits import MEANINGS, Exit, UserError, code_of
+from pytest_aprqa.cli.help import speak_plainly
 from pytest_aprqa.cli.show import complain, say
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ for group in (
     documentation,
 ):
     group.register(app)
+speak_plainly(app)
 
 
 def _version(wanted: bool) -> None:

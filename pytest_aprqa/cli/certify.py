@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pytest_aprqa.run.settings import Settings
 
 PASS_ON = {"allow_extra_args": True}
-LOCK = "playbook.lock.yaml"
 
 
 def register(app: typer.Typer) -> None:
@@ -44,8 +43,8 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Directory of models.csv and the evidence [default: certifications]; "
-            "FILE.json: also write the evidence there",
+            help="Directory of models.csv and the evidence; FILE.json: also write the evidence there",
+            show_default=str(CERTIFICATIONS),
         ),
     ] = None,
 ) -> None:
@@ -81,7 +80,8 @@ def certify(
         typer.Option(
             "--output",
             "-o",
-            help="Directory of models.csv and the evidence [default: certifications]",
+            help="Directory of models.csv and the evidence",
+            show_default=str(CERTIFICATIONS),
         ),
     ] = None,
 ) -> None:
@@ -116,7 +116,10 @@ def _playbook_of(model: Path, output: Path) -> Path:
     from pytest_aprqa.cli.playbooks import bootstrapped, local_id
     from pytest_aprqa.playbook.compose import short_name
     from pytest_aprqa.playbook.find import SUFFIX
+    from pytest_aprqa.run.facts import is_config_alone
 
+    if is_config_alone(model.expanduser()):
+        raise UserError(f"{model} holds a config.json and no weights to certify", Exit.NOT_FOUND)
     name = short_name(local_id(model))
     return bootstrapped(model, output / name / f"{name}{SUFFIX}")
 
@@ -129,27 +132,17 @@ def _settings(options: RunOptions, tier: Tier | None, output: Path | None) -> Se
         certifications=output or CERTIFICATIONS,
         tier=tier,
         no_gpu=options.no_gpu,
+        ignore_lock=options.ignore_lock,
     )
 
 
 def plan_checked(playbook: Path, settings: Settings) -> PlannedPlaybook:
     """Plan a playbook, so that whatever is wrong with it is said before anything is started."""
     from pytest_aprqa.playbook.find import SUFFIX
-    from pytest_aprqa.playbook.lock import read_lock, verify
     from pytest_aprqa.run.planning import plan_playbook
 
     if not playbook.is_file():
         raise UserError(f"there is no playbook {playbook}", Exit.NOT_FOUND)
     if not playbook.name.endswith(SUFFIX):
         raise UserError(f"{playbook} is not taken for a playbook: its name must end in {SUFFIX}")
-    planned = plan_playbook(playbook, settings)
-    lock = next((up / LOCK for up in playbook.resolve().parents if (up / LOCK).is_file()), None)
-    if lock is not None:
-        held = read_lock(lock)
-        changed = verify(planned.loaded, held) if playbook.name in held.playbooks else ()
-        if changed:
-            raise UserError(
-                f"{'; '.join(changed)}; lock it again with `apr-qa lock-playbooks` or undo the change",
-                Exit.FAILED,
-            )
-    return planned
+    return plan_playbook(playbook, settings)

@@ -111,17 +111,19 @@ class _Parameter:
             return names
         if isinstance(self.type, type) and issubclass(self.type, Enum):
             return f"{names} " + "\\|".join(str(member.value) for member in self.type)
-        return f"{names} {self.info.metavar or _METAVARS.get(self.type, 'TEXT')}"
+        metavar: str = self.info.metavar or _METAVARS.get(self.type, "TEXT")
+        return f"{names} " + metavar.replace("|", "\\|")
 
     @property
     def help(self) -> str:
-        return (self.info.help or "").partition(" [default: ")[0].replace("|", "\\|")
+        return (self.info.help or "").replace("|", "\\|")
 
     @property
     def stated_default(self) -> str:
-        stated = (self.info.help or "").partition(" [default: ")[2].partition("]")[0]
-        if stated or self.default in (Parameter.empty, None, False, ""):
-            return stated
+        if isinstance(self.info.show_default, str):
+            return self.info.show_default
+        if self.default in (Parameter.empty, None, False, ""):
+            return ""
         return f"`{getattr(self.default, 'value', self.default)}`"
 
     def row(self) -> str:

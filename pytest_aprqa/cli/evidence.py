@@ -16,8 +16,10 @@ import typer
 from pytest_aprqa.cli.evidence_file import Source, evidence_files, evidence_path, read_evidence
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json
+from pytest_aprqa.cli.require import require_id
 from pytest_aprqa.cli.rescored import require_agreement, rescored
 from pytest_aprqa.cli.show import as_json, complain, deliver, document, lines, say
+from pytest_aprqa.playbook.errors import none_of
 
 if TYPE_CHECKING:
     from pytest_aprqa.verdict.record import Run
@@ -30,6 +32,17 @@ class ReportFormat(StrEnum):
     HTML = "html"
     JUNIT = "junit"
     MARKDOWN = "markdown"
+    SARIF = "sarif"
+
+
+def _formats(given: list[str]) -> set[ReportFormat]:
+    """Return the formats of a repeatable, comma-separated option."""
+    names = [name.strip() for one in given for name in one.split(",")]
+    for name in names:
+        if name not in list(ReportFormat):
+            raise UserError(f"--formats: {none_of(name, ReportFormat)}")
+    wanted = {ReportFormat(name) for name in names}
+    return set(ReportFormat) if ReportFormat.ALL in wanted else wanted
 
 
 def register(app: typer.Typer) -> None:
@@ -79,17 +92,25 @@ def score(
 def report(
     evidence: Source,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Directory [default: of the evidence]")
+        Path | None,
+        typer.Option("--output", "-o", help="Directory", show_default="of the evidence"),
     ] = None,
-    formats: Annotated[ReportFormat, typer.Option("--formats", "-f", help="What to write")] = (
-        ReportFormat.ALL
-    ),
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--formats",
+            "-f",
+            metavar="|".join(ReportFormat),
+            help="What to write: one, or several with commas; may be repeated",
+            show_default=ReportFormat.ALL.value,
+        ),
+    ] = None,
     against: Annotated[
         Path | None,
         typer.Option("--against", help="Evidence of an earlier run, shown beside this one in HTML"),
     ] = None,
 ) -> None:
-    """Write the report of a run as report.html, junit.xml and report.md."""
+    """Write the report of a run as report.html, junit.xml, report.md and report.sarif."""
     from pytest_aprqa.report.html import render_html
     from pytest_aprqa.report.junit import render_junit
     from pytest_aprqa.report.markdown import render_markdown
@@ -100,20 +121,32 @@ def report(
         ReportFormat.HTML: ("report.html", partial(render_html, earlier=earlier)),
         ReportFormat.JUNIT: ("junit.xml", render_junit),
         ReportFormat.MARKDOWN: ("report.md", render_markdown),
+        ReportFormat.SARIF: ("report.sarif", _sarif),
     }
+    wanted = _formats(formats or [ReportFormat.ALL])
     run = read_evidence(evidence)
     directory = output or evidence_path(evidence).parent
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is a file; --output names a directory")
     for form, (name, render) in renderers.items():
-        if formats in (ReportFormat.ALL, form):
+        if form in wanted:
             replace_content(directory / name, render(run).encode("utf-8"))
             say(str(directory / name))
 
 
+def _sarif(run: Run) -> str:
+    from importlib.metadata import version
+
+    from pytest_aprqa.report.sarif import run_sarif
+
+    return dumps(run_sarif(run, version("pytest-aprqa")), indent=1) + "\n"
+
+
 def tickets(
     evidence: Source,
-    repo: Annotated[str, typer.Option("--repo", "-r", help="owner/name")] = "OWNER/NAME",
+    repo: Annotated[str, typer.Option("--repo", "-r", help="Repository of the tickets")] = (
+        "OWNER/NAME"
+    ),
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write one .md file a ticket here")
     ] = None,
@@ -128,6 +161,7 @@ def tickets(
     from pytest_aprqa.report.tickets import tickets as made_of
     from pytest_aprqa.verdict.run_file import replace_content
 
+    require_id(repo, "repository")
     found = made_of(read_evidence(evidence), least=min_occurrences)
     if json:
         as_json([asdict(ticket) for ticket in found])
@@ -151,13 +185,18 @@ def export_csv(
     ] = Path("certifications"),
     output: Annotated[Path, typer.Option("--output", "-o", help="The registry")] = REGISTRY,
 ) -> None:
-    """Write the row of every run below a directory into the registry; other rows stay."""
+    """Write the row of every model with a run below a directory into the registry; others stay.
+
+    Of several runs of a model the one that finished last counts.
+    """
     from pytest_aprqa.registry.models_csv import register as register_run
+    from pytest_aprqa.registry.models_csv import row_from_run
 
     files = evidence_files(evidence_dir)
     if not files:
         raise UserError(f"there is no evidence.json below {evidence_dir}", Exit.NOT_FOUND)
     refused = 0
+    newest: dict[str, tuple[Path, Run]] = {}
     for path in files:
         run = read_evidence(path)
         if differences := rescored(run, path).differences:
@@ -165,11 +204,27 @@ def export_csv(
                 f"{path} is left out, its verdict is not what its records say: {differences[0]}"
             )
             refused += 1
-        elif row := register_run(output, run):
-            say(f"{row.model_id}: {row.status}, MQS {row.mqs_score}, grade {row.grade}")
+        elif row_from_run(run, None) is None:
+            say(f"{run.plan.model_id}: the run at {path} makes no claim, so it changes no row")
         else:
-            say(f"{run.plan.model_id}: the run makes no claim, its row stays as it is")
+            _keep_newest(newest, path, run)
+    for _, run in newest.values():
+        if row := register_run(output, run):
+            say(f"{row.model_id}: {row.status}, MQS {row.mqs_score}, grade {row.grade}")
     raise typer.Exit(Exit.FAILED if refused else Exit.OK)
+
+
+def _keep_newest(newest: dict[str, tuple[Path, Run]], path: Path, run: Run) -> None:
+    """Keep the run of a model that finished last, and say which is left out."""
+    pair = (path, run)
+    other = newest.get(run.plan.model_id)
+    if other is not None:
+        older, pair = sorted((other, pair), key=lambda one: one[1].finished)
+        complain(
+            f"{older[0]} is left out: it finished {older[1].finished}, and {pair[0]}, "
+            f"also of {run.plan.model_id}, finished {pair[1].finished}"
+        )
+    newest[run.plan.model_id] = pair
 
 
 def export_evidence(
@@ -178,7 +233,7 @@ def export_evidence(
         str | None, typer.Option("--model", "-m", help="The model the run must be of")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write [default: print it]")
+        Path | None, typer.Option("--output", "-o", help="File to write", show_default="print it")
     ] = None,
 ) -> None:
     """Export a run as one flat JSON document for other tools."""

@@ -43,6 +43,7 @@ def code_of(error: Exception) -> Exit | None:
     from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
     from pytest_aprqa.engine.protocol import EngineError
     from pytest_aprqa.playbook.errors import PlaybookError
+    from pytest_aprqa.playbook.lock import LockError
     from pytest_aprqa.registry.models_csv import RegistryError
     from pytest_aprqa.verdict.record import RecordError
 
@@ -51,7 +52,7 @@ def code_of(error: Exception) -> Exit | None:
     if isinstance(error, ArtifactError):
         by_fault = {ArtifactFault.NOT_FOUND: Exit.NOT_FOUND, ArtifactFault.MALFORMED: Exit.FAILED}
         return by_fault.get(error.fault, Exit.USAGE)
-    if isinstance(error, EngineError):
+    if isinstance(error, EngineError | LockError):
         return Exit.FAILED
     if isinstance(error, PlaybookError | RecordError | RegistryError | OSError):
         return Exit.USAGE

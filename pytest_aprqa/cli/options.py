@@ -73,6 +73,12 @@ Offline = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with an interrupted run: only what has no evidence")
 ]
+IgnoreLock = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-lock", help="Also run a playbook that is not what playbook.lock.yaml says"
+    ),
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option(

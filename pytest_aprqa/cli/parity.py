@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def parity(
     model: Annotated[
         Path | None,
-        typer.Argument(help="File or directory [default: the corpus's model, in the caches]"),
+        typer.Argument(help="File or directory", show_default="the corpus's model, in the caches"),
     ] = None,
     family: Annotated[
         str | None, typer.Option("--model-family", "-m", help="Name of the corpus")

@@ -26,7 +26,8 @@ HEAD = """\
 A playbook is a YAML file `NAME.playbook.yaml` that says which model is tested and how. A field that is not on this page is an
 error with its line. What is read but not acted on is marked so below, and named to the user with its line in every run and plan.
 
-Editors complete and check the fields with the schema, named in the first line of the file:
+Editors complete and check the fields with the schema, `playbooks/playbook.schema.yaml` of this repository, when the first line of the
+file names it. The commands below write that line where they find the schema in a directory above the file:
 
 ```yaml
 # yaml-language-server: $schema=../playbook.schema.yaml
@@ -41,7 +42,8 @@ test_matrix:
 
 `apr-qa new`, `apr-qa bootstrap` and `apr-qa generate` write playbooks, `apr-qa validate` checks them, `apr-qa run X --dry-run` shows
 what one plans. `apr-qa lock-playbooks` locks what they say, field by field: a changed comment does not break the lock, a changed
-prompt does.
+prompt does. A playbook that the nearest `playbook.lock.yaml` above it lists is run only as it was locked, by `pytest` as by `apr-qa`;
+`--ignore-lock`, or `aprqa_ignore_lock = true` in the ini file, allows more.
 
 Of several `quantizations` each is an artifact of its own, in every format but SafeTensors: with its own gateways, cells
 (`arithmetic-001[gguf-q8_0-cpu-run]`), invariants against the reference, and place in the reports. A file that states one in its name

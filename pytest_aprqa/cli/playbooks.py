@@ -11,6 +11,7 @@ import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import PLAYBOOKS
+from pytest_aprqa.cli.require import require_id
 from pytest_aprqa.cli.show import complain, document, say
 
 LOCK = Path("playbooks/playbook.lock.yaml")
@@ -38,7 +39,7 @@ class TextFormat(StrEnum):
 Template = Annotated[str, typer.Option("--template", "-t", help="Template to extend")]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="File to write [default: playbooks/models/NAME]"),
+    typer.Option("--output", "-o", help="File to write", show_default="playbooks/models/NAME"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there")]
 
@@ -65,11 +66,11 @@ def generate(
     kernel: Annotated[
         list[Kernel] | None,
         typer.Option(
-            "--kernel", help="Also ask what leans on it [default: what the architecture has]"
+            "--kernel", help="Also ask what leans on it", show_default="what the architecture has"
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="NAME.playbook.yaml [default: print]")
+        Path | None, typer.Option("--output", "-o", help="NAME.playbook.yaml", show_default="print")
     ] = None,
     force: Force = False,
 ) -> None:
@@ -88,7 +89,7 @@ def generate(
 
         text = json.dumps(fields, indent=1) + "\n"
     else:
-        text = playbook_text(fields)
+        text = playbook_text(fields, output)
     if output is None:
         document(text)
     else:
@@ -101,17 +102,17 @@ def _generated_for(model: str, output: Path | None) -> tuple[dict[str, Any], Seq
 
     from pytest_aprqa.playbook.generate import known_kernels
 
-    path = Path(model).expanduser()
-    if not path.exists():
-        _require_id(model)
+    if not Path(model).expanduser().exists():
+        require_id(model)
         return {"hf_repo": model}, known_kernels(model)
     from pytest_aprqa.run.facts import model_facts
 
-    facts = model_facts(path.resolve())
+    path = _model_at(Path(model))
+    facts = model_facts(path)
     beside = Path.cwd() if output is None else output.resolve().parent
     spec = {
         "hf_repo": local_id(path),
-        "local_path": os.path.relpath(path.resolve(), beside),
+        "local_path": os.path.relpath(path, beside),
         "family": facts.architecture,
     }
     return spec | facts.fields(), facts.kernels
@@ -168,7 +169,7 @@ def new(
         return
     if model is None:
         raise UserError("name a model, org/name, or a registry with --registry models.csv")
-    _require_id(model)
+    require_id(model)
     facts = {"hf_repo": model} | ({"family": family} if family else {})
     path = output or PLAYBOOKS / _file_name(model, template)
     _compose(path, template, facts, force)
@@ -198,31 +199,37 @@ def _fill(registry: Path) -> None:
         if size in (SizeCategory.TINY, SizeCategory.SMALL):
             written.append(for_smoke_test(row.model_id, stem))
         for fields in written:
-            _write(PLAYBOOKS / f"{fields['name']}{SUFFIX}", playbook_text(fields), force=False)
+            path = PLAYBOOKS / f"{fields['name']}{SUFFIX}"
+            _write(path, playbook_text(fields, path), force=False)
 
 
 def bootstrap(
-    model: Annotated[Path, typer.Argument(help="Directory of SafeTensors, or an APR or GGUF file")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Directory of SafeTensors, an APR or GGUF file, or a config.json without weights"
+        ),
+    ],
     hf_repo: Annotated[
-        str | None, typer.Option("--hf-repo", help="Its id [default: local/NAME]")
+        str | None, typer.Option("--hf-repo", help="Its id", show_default="local/NAME")
     ] = None,
     template: Template = "mvp",
     family: Annotated[
-        str | None, typer.Option("--family", help="Family [default: the architecture]")
+        str | None, typer.Option("--family", help="Family", show_default="the architecture")
     ] = None,
     output: Output = None,
     force: Force = False,
 ) -> None:
     """Write a playbook from what a model's own configuration says."""
     name = hf_repo or local_id(model)
-    _require_id(name)
+    require_id(name)
     written = output or PLAYBOOKS / _file_name(name, template)
     bootstrapped(model, written, name, template=template, family=family, force=force)
 
 
 def local_id(model: Path) -> str:
     """Return the id of a model that is known by its path alone."""
-    path = model.expanduser().resolve()
+    path = _model_at(model)
     return f"local/{_safe(path.stem if path.is_file() else path.name)}"
 
 
@@ -238,17 +245,28 @@ def bootstrapped(
     """Write a playbook from what a model's own configuration says, and return its path."""
     import os
 
-    from pytest_aprqa.run.facts import model_facts
+    from pytest_aprqa.run.facts import is_config_alone, model_facts
 
-    path = model.expanduser().resolve()
+    path = _model_at(model)
     facts = model_facts(path)
+    # Weights that do not lie there are found by the id, if the model has one that others know.
+    elsewhere = name not in (None, local_id(path)) and is_config_alone(path)
+    place = {} if elsewhere else {"local_path": os.path.relpath(path, playbook.resolve().parent)}
     fields = {
         "hf_repo": name or local_id(path),
-        "local_path": os.path.relpath(path, playbook.resolve().parent),
+        **place,
         "family": family or facts.architecture,
     }
     _compose(playbook, template, fields | facts.fields(), force)
     return playbook
+
+
+def _model_at(given: Path) -> Path:
+    """Return the file or directory of a model that a path means: of a config.json, where it lies."""
+    from pytest_aprqa.run.facts import CONFIG
+
+    path = given.expanduser().resolve()
+    return path.parent if path.name == CONFIG and path.is_file() else path
 
 
 def _compose(path: Path, template: str, model: dict[str, Any], force: bool) -> None:
@@ -258,7 +276,7 @@ def _compose(path: Path, template: str, model: dict[str, Any], force: bool) -> N
     if not path.name.endswith(SUFFIX):
         raise UserError(f"{path} is not taken for a playbook: its name must end in {SUFFIX}")
     name = _safe(path.name.removesuffix(SUFFIX))
-    _write(path, playbook_text(extending(template, name, model)), force)
+    _write(path, playbook_text(extending(template, name, model), path), force)
 
 
 def _write(path: Path, text: str, force: bool) -> None:
@@ -280,13 +298,6 @@ def _write(path: Path, text: str, force: bool) -> None:
             replace_content(path, before)
         raise
     say(str(path))
-
-
-def _require_id(model: str) -> None:
-    import re
-
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", model):
-        raise UserError(f"{model!r} is no model id; it has the form org/name")
 
 
 def _file_name(model: str, template: str) -> str:

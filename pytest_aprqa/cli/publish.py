@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pytest_aprqa.cli.evidence_file import Source, read_evidence
-from pytest_aprqa.cli.exits import UserError
+from pytest_aprqa.cli.evidence_file import Source, evidence_path, read_evidence
+from pytest_aprqa.cli.require import require_id
 from pytest_aprqa.cli.rescored import require_agreement
 from pytest_aprqa.cli.show import deliver, say
 
@@ -22,35 +22,40 @@ def register(app: typer.Typer) -> None:
 def model_card(
     evidence: Source,
     readme: Annotated[
-        Path, typer.Option("--readme", help="The model's card, a README.md of the hub")
-    ] = Path("README.md"),
+        Path | None,
+        typer.Option(
+            "--readme",
+            help="The model's card, a README.md of the hub",
+            show_default="README.md beside the evidence",
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", help="Also write .eval_results for this benchmark of the hub"),
     ] = None,
     task: Annotated[
-        str | None, typer.Option("--task", help="Its task [default: the run's tier]")
+        str | None, typer.Option("--task", help="Its task", show_default="the run's tier")
     ] = None,
 ) -> None:
     """Write what a run came to into the card of its model; nothing is sent anywhere."""
     from pytest_aprqa.registry.model_card import eval_results, update_card
 
+    if dataset is not None:
+        require_id(dataset, "data set of the hub")
     run = read_evidence(evidence)
     require_agreement(run, evidence)
-    changed = update_card(readme, run)
-    say(f"{readme} {'has been updated' if changed else 'was up to date'}")
+    card = readme or evidence_path(evidence).with_name("README.md")
+    changed = update_card(card, run)
+    say(f"{card} {'has been updated' if changed else 'was up to date'}")
     if dataset is not None:
-        if dataset.count("/") != 1:
-            raise UserError(f"{dataset!r} is no data set of the hub; it has the form org/name")
-        results = readme.parent / ".eval_results" / "pytest-aprqa.yaml"
         text = eval_results(run, dataset, task or run.plan.tier.value)
-        deliver(text, results)
+        deliver(text, card.parent / ".eval_results" / "pytest-aprqa.yaml")
 
 
 def attest(
     evidence: Source,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write [default: print it]")
+        Path | None, typer.Option("--output", "-o", help="File to write", show_default="print it")
     ] = None,
     key: Annotated[
         Path | None, typer.Option("--key", help="Sign it with this private key, in an envelope")

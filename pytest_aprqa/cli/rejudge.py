@@ -33,7 +33,9 @@ def rejudge(
     ],
     playbook: Annotated[
         Path | None,
-        typer.Option("--playbook", help="The run's playbook [default: beside it, or by its name]"),
+        typer.Option(
+            "--playbook", help="The run's playbook", show_default="beside it, or by its name"
+        ),
     ] = None,
     json: Json = False,
     every: Annotated[

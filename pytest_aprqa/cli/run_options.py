@@ -12,6 +12,7 @@ from pytest_aprqa.cli.options import (
     DryRun,
     EngineMemory,
     FailFast,
+    IgnoreLock,
     ModelCache,
     ModelPath,
     NoEarlyStop,
@@ -45,6 +46,7 @@ class RunOptions:
     no_early_stop: NoEarlyStop = False
     no_result_cache: NoResultCache = False
     offline: Offline = False
+    ignore_lock: IgnoreLock = False
     resume: Resume = False
     dry_run: DryRun = False
 
@@ -67,6 +69,7 @@ class RunOptions:
             "--aprqa-no-early-stop": self.no_early_stop,
             "--aprqa-no-result-cache": self.no_result_cache,
             "--aprqa-offline": self.offline,
+            "--aprqa-ignore-lock": self.ignore_lock,
             "--aprqa-resume": self.resume,
             "--aprqa-plan": self.dry_run,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_aprqa.cli.exits import Exit, UserError
+from pytest_aprqa.playbook.errors import did_you_mean
 from pytest_aprqa.words import Tier
 
 
@@ -24,9 +25,11 @@ def chosen_models(registry: Path, named: list[str], family: str | None, every: b
     if family is not None:
         chosen = [row.model_id for row in rows if row.family.lower() == family.lower()]
         if not chosen:
-            families = ", ".join(sorted({row.family for row in rows if row.family}))
+            families = sorted({row.family for row in rows if row.family})
             raise UserError(
-                f"{registry} has no family {family!r}; it has {families}", Exit.NOT_FOUND
+                f"{registry} has no family {family!r}{did_you_mean(family.lower(), families)}; "
+                f"it has {', '.join(families) or 'none'}",
+                Exit.NOT_FOUND,
             )
         return chosen
     return list(dict.fromkeys(_model(name, [row.model_id for row in rows]) for name in named))
@@ -44,7 +47,8 @@ def _model(name: str, known: list[str]) -> str:
         return found[0]
     if name.count("/") == 1:
         return name
-    raise UserError(f"no model is called {name!r}; `apr-qa list` shows them", Exit.NOT_FOUND)
+    hint = did_you_mean(folded, [model.lower().rpartition("/")[2] for model in known])
+    raise UserError(f"no model is called {name!r}{hint}; `apr-qa list` shows them", Exit.NOT_FOUND)
 
 
 def chosen_playbooks(

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 Evidence = Annotated[Path, typer.Argument(help="evidence.json, or the folder that holds it")]
 RegistryOption = Annotated[
     Path | None,
-    typer.Option("--registry", help="The registry [default: models.csv above the evidence]"),
+    typer.Option("--registry", help="The registry", show_default="models.csv above the evidence"),
 ]
 PlaybookOption = Annotated[
     Path | None,
-    typer.Option("--playbook", help="The run's playbook [default: beside it, or by its name]"),
+    typer.Option("--playbook", help="The run's playbook", show_default="beside it, or by its name"),
 ]
 
 

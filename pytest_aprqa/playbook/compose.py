@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.playbook.generate import SEED, Question, questions
 from pytest_aprqa.words import SizeCategory
 
-HEADER = "# yaml-language-server: $schema=../playbook.schema.yaml\n"
+SCHEMA = "playbook.schema.yaml"
 TIMEOUT_MS = {
     SizeCategory.TINY: 60_000,
     SizeCategory.SMALL: 120_000,
@@ -84,12 +86,25 @@ def generated(
     }
 
 
-def playbook_text(fields: Mapping[str, Any]) -> str:
-    """Return a playbook as YAML, fields in their order."""
+def playbook_text(fields: Mapping[str, Any], path: Path | None = None) -> str:
+    """Return a playbook as YAML, fields in their order.
+
+    Args:
+        fields: what it says.
+        path: where it is to lie; editors are told of the schema that lies nearest above, if one does.
+    """
     import yaml
 
-    body = yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
-    return HEADER + body
+    body: str = yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
+    return body if path is None else _editor_hint(path.resolve().parent) + body
+
+
+def _editor_hint(folder: Path) -> str:
+    above = (up / SCHEMA for up in (folder, *folder.parents))
+    schema = next((place for place in above if place.is_file()), None)
+    if schema is None:
+        return ""
+    return f"# yaml-language-server: $schema={Path(os.path.relpath(schema, folder)).as_posix()}\n"
 
 
 def _scenario(question: Question) -> dict[str, Any]:

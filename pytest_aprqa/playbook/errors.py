@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,18 @@ def dotted(field: FieldPath) -> str:
     """Return a field path as people write it: `test_matrix.prompts[0]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in field)
     return text.removeprefix(".")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the known name that is closest, "" where none is close."""
+    close = difflib.get_close_matches(given, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def none_of(given: str, choices: Iterable[str]) -> str:
+    """Return that a word is none of the choices, and which of them may be meant."""
+    names = list(map(str, choices))
+    return f"{given!r} is none of {', '.join(names)}{did_you_mean(given, names)}"
 
 
 def shown_path(path: Path) -> str:

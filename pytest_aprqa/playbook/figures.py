@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol, TypeVar
 
 from pytest_aprqa.playbook.check import CheckKind
+from pytest_aprqa.playbook.errors import did_you_mean
 from pytest_aprqa.words import Backend, Category, Cell, Format, Gateway, Modality
 
 Word = TypeVar("Word", bound=str)
@@ -109,8 +109,7 @@ def figure(name: str, quantizations: Collection[str]) -> Figure:
     """
     first, *words = name.split(".")
     if first not in METRICS:
-        close = difflib.get_close_matches(first, METRICS, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        hint = did_you_mean(first, METRICS)
         raise ValueError(f"{first!r} is no figure of a run{hint}; known are {', '.join(METRICS)}")
     metric = METRICS[first]
     category = _take(words, Category, Part.CATEGORY in metric.parts)

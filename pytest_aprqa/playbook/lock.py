@@ -7,21 +7,28 @@ the order of fields are not part of what a playbook says.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_aprqa.playbook.canonical import digest_of
-from pytest_aprqa.playbook.errors import Problem, nearest, playbook_error
+from pytest_aprqa.playbook.errors import PlaybookError, Problem, nearest, playbook_error
 from pytest_aprqa.playbook.load import LoadedPlaybook, content
 from pytest_aprqa.playbook.source import read_source
 
 FREE = frozenset({"description", "metadata"})
 """Fields that may change without breaking a lock, but for the tier in `metadata`."""
 
+LOCK_NAME = "playbook.lock.yaml"
+
 HEADER = (
     "# Digests of what playbooks say, field by field. Written by a command; not to be edited.\n"
 )
+
+
+class LockError(PlaybookError):
+    """A playbook says something else than when it was locked."""
 
 
 class Entry(BaseModel):
@@ -103,6 +110,36 @@ def verify(loaded: LoadedPlaybook, lock: Lock) -> tuple[str, ...]:
     return tuple(
         f"{name}: {field} {_how(field, was, now)} since it was locked" for field in changed
     )
+
+
+def require_locked(loaded: LoadedPlaybook) -> None:
+    """Raise LockError when a playbook differs from the lock that lists it.
+
+    That is the first lock file in the directories above the playbook. Without one, or where it does
+    not list the playbook, there is nothing to hold it against.
+    """
+    path = lock_above(loaded.path)
+    if path is None:
+        return
+    lock = _lock_as_of(path, path.stat().st_mtime_ns)
+    changed = verify(loaded, lock) if loaded.path.name in lock.playbooks else ()
+    if changed:
+        raise LockError(
+            f"{'; '.join(changed)}; lock it again with `apr-qa lock-playbooks`, undo the change, "
+            "or run it all the same with --ignore-lock"
+        )
+
+
+def lock_above(playbook: Path) -> Path | None:
+    """Return the lock file nearest above a playbook, or None."""
+    places = (directory / LOCK_NAME for directory in playbook.resolve().parents)
+    return next((place for place in places if place.is_file()), None)
+
+
+@lru_cache(maxsize=8)
+def _lock_as_of(path: Path, changed: int) -> Lock:
+    """Return a lock, read once for the many playbooks of a session as long as it is not changed."""
+    return read_lock(path)
 
 
 def _how(field: str, was: dict[str, str], now: dict[str, str]) -> str:

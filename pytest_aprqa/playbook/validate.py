@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytest_aprqa.playbook.errors import (
     MOST_SHOWN,
     FieldPath,
     Problem,
+    did_you_mean,
     dotted,
     nearest,
     playbook_error,
@@ -72,7 +72,7 @@ def _sentence(details: ErrorDetails, field: FieldPath) -> str:
             return _unknown(str(field[-1]), details["loc"])
         case "enum" | "literal_error":
             choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return f"{found}{', '.join(choices)}{_close(details['input'], choices)}"
+            return f"{found}{', '.join(choices)}{did_you_mean(str(details['input']), choices)}"
         case "value_error":
             return str(context["error"])
         case "bool_parsing" | "bool_type":
@@ -137,11 +137,6 @@ def _quote(value: Any) -> str:
     return "; put it in quotes" if isinstance(value, bool | int | float) else ""
 
 
-def _close(value: Any, choices: list[str]) -> str:
-    close = difflib.get_close_matches(str(value), choices, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
 def _meaning(field: FieldPath) -> str:
     info = _section_at(field[:-1]).model_fields.get(str(field[-1]))
     return f": {info.description}" if info and info.description else ""
@@ -149,9 +144,8 @@ def _meaning(field: FieldPath) -> str:
 
 def _unknown(key: str, loc: tuple[str | int, ...]) -> str:
     allowed = sorted(_keys(_section_at(loc[:-1])))
-    close = difflib.get_close_matches(key, allowed, n=1)
-    if close:
-        return f"unknown field; allowed: {', '.join(allowed)} (did you mean {close[0]!r}?)"
+    if close := did_you_mean(key, allowed):
+        return f"unknown field; allowed: {', '.join(allowed)}{close}"
     elsewhere = [dotted(path) for path in _everywhere(Playbook, ()) if path[-1] == key]
     hint = f" (did you mean {elsewhere[0]!r}?)" if elsewhere else ""
     return f"unknown field; allowed: {', '.join(allowed)}{hint}"

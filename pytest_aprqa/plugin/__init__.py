@@ -42,7 +42,9 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
 
 def pytest_configure(config: pytest.Config) -> None:
     from pytest_aprqa.plugin.markers import MARKERS
+    from pytest_aprqa.plugin.options import check_ini_values
 
+    check_ini_values(config)
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):

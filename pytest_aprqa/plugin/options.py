@@ -6,15 +6,20 @@ warning, when another plugin or a conftest has it already.
 
 from __future__ import annotations
 
+import argparse
+import math
 import os
 import shlex
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from pytest_aprqa.playbook.errors import none_of
 from pytest_aprqa.words import FailurePolicy, Tier
 
 NO_RESULT_CACHE = "APRQA_NO_RESULT_CACHE"
@@ -28,7 +33,7 @@ class Option:
     name: str
     help: str
     metavar: str | None = None
-    choices: tuple[str, ...] | None = None
+    read: Callable[[str], Any] | None = None
     ini: bool = True
     short: bool = True
 
@@ -38,19 +43,45 @@ class Option:
 
     @property
     def is_flag(self) -> bool:
-        return self.metavar is None and self.choices is None
+        return self.metavar is None
 
     def arguments(self) -> dict[str, Any]:
         if self.is_flag:
             return {"action": "store_true", "default": None}
-        return {"choices": self.choices, "metavar": self.metavar, "default": None}
+        return {"type": self.read, "metavar": self.metavar, "default": None}
+
+
+def _one_of(kind: type[StrEnum]) -> dict[str, Any]:
+    """Return what makes an option one of several words."""
+
+    def read(given: str) -> str:
+        if given not in list(kind):
+            raise argparse.ArgumentTypeError(none_of(given, kind))
+        return given
+
+    return {"metavar": f"{{{','.join(kind)}}}", "read": read}
+
+
+def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Return what reads a number above zero."""
+
+    def read(given: str) -> float:
+        try:
+            number = kind(given)
+        except ValueError:
+            number = 0
+        if not 0 < number < math.inf:
+            raise argparse.ArgumentTypeError(f"{given!r} is not a number above zero")
+        return number
+
+    return read
 
 
 OPTIONS = (
     Option("tier", "Certify at this tier (default: file suffix, then metadata.tier, then quick)",
-           choices=tuple(Tier)),
+           **_one_of(Tier)),
     Option("failure-policy", "What a failure does to the checks still to run (default: stop-on-p0)",
-           choices=tuple(FailurePolicy)),
+           **_one_of(FailurePolicy)),
     Option("model-path", "File or directory of the model under test", metavar="PATH", ini=False),
     Option("model-cache", "Directory that holds models by name", metavar="DIR"),
     Option("certifications", "Directory of models.csv and the evidence (default: certifications)",
@@ -62,19 +93,21 @@ OPTIONS = (
     Option("artifact-cache", "Where converted models are kept (default: the user's cache directory)",
            metavar="DIR", short=False),
     Option("threads", "Compute threads of each engine (default: all cores, with -n a worker's share of them)", metavar="N",
-           short=False),
+           read=_number(int), short=False),
     Option("engine-memory", "GiB of memory each engine may allocate (default: all of the machine)",
-           metavar="GIB", short=False),
+           metavar="GIB", read=_number(float), short=False),
     Option("check-timeout", "Seconds each check may take (default: the playbook's timeout_ms)",
-           metavar="SECONDS", short=False),
+           metavar="SECONDS", read=_number(float), short=False),
     Option("offline", "Never ask the hub or a package index for a model", short=False),
     Option("no-result-cache", "Run every check, also what an earlier run found for the same files, "
            "engines and machine"),
     Option("resume", "Go on with an interrupted run: only checks without evidence are run", ini=False),
     Option("no-early-stop",
            "Ask every planned question, also of cells whose verdict is certain (standard, deep)"),
+    Option("ignore-lock", "Also run playbooks that are not what playbook.lock.yaml says"),
     Option("plan", "Print the plan and what it costs, and run nothing", ini=False, short=False),
 )  # fmt: skip
+_BY_DEST = {option.dest: option for option in OPTIONS}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -125,13 +158,31 @@ def _is_taken(parser: pytest.Parser, name: str, option: Option) -> bool:
     return probe not in unknown
 
 
+def check_ini_values(config: pytest.Config) -> None:
+    """Raise UsageError when an ini value is none of its option; argparse has seen the others."""
+    for option in OPTIONS:
+        if option.ini and option.read:
+            _read_ini(config, option)
+
+
+def _read_ini(config: pytest.Config, option: Option) -> Any:
+    given = config.getini(option.dest)
+    if not given or option.read is None:
+        return given or None
+    try:
+        return option.read(given)
+    except argparse.ArgumentTypeError as error:
+        raise pytest.UsageError(f"{option.dest}: {error}") from None
+
+
 def settings_of(config: pytest.Config) -> Any:
     """Return the Settings a session was started with."""
     from pytest_aprqa.run.settings import Settings
 
     def value(name: str) -> Any:
-        given = config.getoption(f"aprqa_{name}")
-        return given if given is not None else config.getini(f"aprqa_{name}") or None
+        option = _BY_DEST[f"aprqa_{name}"]
+        given = config.getoption(option.dest)
+        return given if given is not None else _read_ini(config, option)
 
     def path(name: str) -> Path | None:
         given = config.getoption(f"aprqa_{name}")
@@ -145,8 +196,8 @@ def settings_of(config: pytest.Config) -> Any:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return Settings(
         certifications=path("certifications") or config.rootpath / "certifications",
-        tier=_choice(Tier, "tier", value("tier")),
-        failure_policy=_choice(FailurePolicy, "failure-policy", value("failure_policy")),
+        tier=_member(Tier, value("tier")),
+        failure_policy=_member(FailurePolicy, value("failure_policy")),
         model_path=Path(config.invocation_params.dir, Path(given_path).expanduser())
         if given_path
         else None,
@@ -158,11 +209,12 @@ def settings_of(config: pytest.Config) -> Any:
         offline=bool(value("offline")),
         result_cache=not (value("no_result_cache") or os.environ.get(NO_RESULT_CACHE)),
         resume=bool(config.getoption("aprqa_resume")),
-        threads=_number(int, "threads", value("threads")) or _share_of_cores(workers),
+        threads=value("threads") or _share_of_cores(workers),
         workers=workers,
-        timeout=_number(float, "check-timeout", value("check_timeout")),
-        engine_memory=_number(float, "engine-memory", value("engine_memory")),
+        timeout=value("check_timeout"),
+        engine_memory=value("engine_memory"),
         early_stop=not value("no_early_stop"),
+        ignore_lock=bool(value("ignore_lock")),
         command=shlex.join(["pytest", *map(str, config.invocation_params.args)]),
     )
 
@@ -177,23 +229,5 @@ def _share_of_cores(workers: int) -> int | None:
     return None if workers == 1 else max(1, usable_cores() // workers)
 
 
-def _choice(kind: Any, name: str, given: str | None) -> Any:
-    if given is None:
-        return None
-    try:
-        return kind(given)
-    except ValueError:
-        allowed = ", ".join(kind)
-        raise pytest.UsageError(f"aprqa_{name}: {given!r} is none of {allowed}") from None
-
-
-def _number(kind: Any, name: str, given: str | None) -> Any:
-    if given is None:
-        return None
-    try:
-        number = kind(given)
-    except ValueError:
-        number = 0
-    if number <= 0:
-        raise pytest.UsageError(f"--aprqa-{name}: {given!r} is not a number above zero")
-    return number
+def _member(kind: type[StrEnum], given: str | None) -> Any:
+    return None if given is None else kind(given)

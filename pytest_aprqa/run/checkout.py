@@ -10,7 +10,7 @@ from pytest_aprqa.judge.oracles.registry import validate_config
 from pytest_aprqa.playbook.errors import PlaybookError
 from pytest_aprqa.playbook.find import playbooks_in
 from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
-from pytest_aprqa.playbook.lock import read_lock, verify
+from pytest_aprqa.playbook.lock import LOCK_NAME, read_lock, verify
 from pytest_aprqa.playbook.plan import make_plan
 from pytest_aprqa.registry.models_csv import COLUMNS, RegistryError, RegistryRow, read_rows
 from pytest_aprqa.registry.row import NO_GRADE, NO_TIER
@@ -22,8 +22,6 @@ from pytest_aprqa.verdict.record import RecordError, Run
 from pytest_aprqa.verdict.rescore import rescore
 from pytest_aprqa.verdict.run_file import read_run
 from pytest_aprqa.words import SizeCategory, Status, Tier
-
-LOCK = "playbook.lock.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def _playbooks(directory: Path, report: CheckoutReport) -> None:
             loaded.append(playbook)
         except PlaybookError as error:
             report.problems.append(Problem(str(path), str(error)))
-    _lock(directory / LOCK, loaded, report)
+    _lock(directory / LOCK_NAME, loaded, report)
 
 
 def _lock(path: Path, loaded: list[LoadedPlaybook], report: CheckoutReport) -> None:

@@ -7,14 +7,19 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from pytest_aprqa.artifact.config import ModelConfig
+from pytest_aprqa.artifact.config_hf import config_from_hf, read_hf_config
 from pytest_aprqa.artifact.contents import read_config
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.kernels import kernels_of
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_directory import look_at
+from pytest_aprqa.artifact.names import required_tensors
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.words import Format, SizeCategory
+
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,22 @@ def artifacts_at(path: Path, digests: DigestCache | None = None) -> list[Artifac
     ]
 
 
+def is_config_alone(directory: Path) -> bool:
+    """Whether a directory holds the config.json of a model and no weights. Raises ArtifactError."""
+    return (directory / CONFIG).is_file() and not look_at(directory, f"at {directory}", {})
+
+
 def model_facts(path: Path) -> ModelFacts:
     """Return what the configuration and the tensors of a model say.
+
+    Of a config.json alone, the tensors are those that its architecture has.
 
     Raises:
         ArtifactError: NOT_FOUND, MALFORMED, UNSUPPORTED or ENVIRONMENT.
     """
+    if is_config_alone(path):
+        config = config_from_hf(read_hf_config(path))
+        return _facts(config, sum(prod(slot.shape) for slot in required_tensors(config)))
     artifact = artifacts_at(path)[0]
     with open_tensors(artifact.path) as file:
         config = read_config(artifact.format, artifact.path, file)
@@ -90,6 +105,10 @@ def model_facts(path: Path) -> ModelFacts:
         parameters = sum(
             prod(info.shape) for name, info in file.tensors.items() if name not in heads
         )
+    return _facts(config, parameters)
+
+
+def _facts(config: ModelConfig, parameters: int) -> ModelFacts:
     return ModelFacts(
         architecture=config.model_type,
         parameters=parameters,

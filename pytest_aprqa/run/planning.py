@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_aprqa.judge.oracles import validate_config
 from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
+from pytest_aprqa.playbook.lock import require_locked
 from pytest_aprqa.playbook.plan import Plan, make_plan
 from pytest_aprqa.playbook.planned_gates import can_be_judged
 from pytest_aprqa.run.settings import Settings
@@ -60,12 +61,14 @@ class PlannedPlaybook:
 
 
 def plan_playbook(path: Path, settings: Settings) -> PlannedPlaybook:
-    """Load a playbook and plan it. Raises PlaybookError.
+    """Load a playbook and plan it. Raises PlaybookError, LockError when it is not as it was locked.
 
     Regression checks stay in the plan only when there is an earlier certificate to compare with;
     a resumed run keeps to what it planned when it began.
     """
     loaded = load_playbook(path, check_oracle=validate_config)
+    if not settings.ignore_lock:
+        require_locked(loaded)
     plan = make_plan(loaded, tier=settings.tier, no_gpu=settings.no_gpu)
     output = settings.certifications / model_directory(plan.model.hf_repo)
     if not _has_earlier_certificate(output, plan.tier, resume=settings.resume):

@@ -31,6 +31,7 @@ class Settings:
         early_stop: leave out the questions of a cell whose verdict is certain, at the tiers that
             ask many.
         result_cache: use what earlier runs found for the very same checks, and keep what this finds.
+        ignore_lock: also run playbooks that say something else than when they were locked.
         command: the command line that started the run, for the evidence.
     """
 
@@ -51,4 +52,5 @@ class Settings:
     engine_memory: float | None = None
     early_stop: bool = True
     result_cache: bool = False
+    ignore_lock: bool = False
     command: str = ""

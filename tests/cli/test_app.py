@@ -45,6 +45,16 @@ def test_every_exit_code_has_a_meaning_and_is_in_the_help(process):
         assert name in shown
 
 
+def test_help_shows_what_stands_in_for_an_option_and_that_a_flag_takes_nothing(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = cli("run", "--help").out
+    assert "the evidence; FILE.json: also write the evidence there" in shown
+    assert "[default: (certifications)]" in shown
+    assert "[default: 1]" in shown
+    for command in (["--help"], ["run", "--help"], ["list", "-h"], ["fleet", "run", "--help"]):
+        assert "bool" not in cli(*command).out.lower()
+
+
 def test_help_imports_no_engine_and_no_pytest():
     code = (
         "import sys\nfrom pytest_aprqa.cli.app import app\n"
@@ -78,6 +88,26 @@ def test_a_wrong_command_line_is_a_usage_error(cli, arguments):
     result = cli(*arguments)
     assert result.code == 2
     assert result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["certify", "x", "--tier", "mvpp"],
+         "'mvpp' is none of smoke, mvp, quick, standard, deep (did you mean 'mvp'?)"),
+        (["diagnose", ".", "--format", "guff"],
+         "'guff' is none of safetensors, apr, gguf (did you mean 'gguf'?)"),
+        (["run", "x", "-n", "abc"], "Invalid value for '--workers' / '-n': must be a whole number"),
+        (["run", "x", "-n", "0"], "must be greater than or equal to 1"),
+        (["run", "x", "--engine-memory", "all"], "'--engine-memory': must be a number"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_said_in_the_words_of_the_product(cli, monkeypatch, arguments, words):
+    monkeypatch.setenv("COLUMNS", "200")
+    result = cli(*arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert "Value error" not in result.err
 
 
 def test_the_version_is_told(cli):

@@ -96,7 +96,9 @@ def test_certify_names_the_candidate_files_of_a_model_without_playbook(cli, chec
         (["certify"], 2, "say which models"),
         (["certify", "x/y", "--all"], 2, "say which models"),
         (["certify", "--family", "none"], 3, "it has tiny"),
-        (["certify", "nobody"], 3, "no model is called 'nobody'"),
+        (["certify", "--family", "tinny"], 3, "no family 'tinny' (did you mean 'tiny'?); it has"),
+        (["certify", "nobody"], 3, "no model is called 'nobody'; `apr-qa list`"),
+        (["certify", "aprqa-referense"], 3, "(did you mean 'aprqa-reference'?)"),
         (["certify", "aprqa-reference", "--fail-fast", "--failure-policy", "collect-all"], 2,
          "exclude each other"),
         (["certify", "--all", "--model-path", "x"], 2, "names one model and 2"),
@@ -123,6 +125,8 @@ def test_a_playbook_that_differs_from_its_lock_is_not_run(cli, checkout):
     result = cli("run", path.relative_to(checkout), "--dry-run", "--no-gpu")
     assert result.code == 1
     assert "test_matrix.max_tokens has changed since it was locked" in result.sentence
+    allowed = cli("run", path.relative_to(checkout), "--dry-run", "--no-gpu", "--ignore-lock")
+    assert (allowed.code, "plan of aprqa/aprqa-reference" in allowed.out) == (0, True)
 
 
 def test_an_interrupted_run_ends_with_130(certified, tmp_path):

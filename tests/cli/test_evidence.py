@@ -55,6 +55,7 @@ def test_report_writes_every_format_and_junit_counts_the_plan(cli, certified, tm
         "report.html",
         "report.md",
         "junit.xml",
+        "report.sarif",
     }
     suite = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()[0]
     run = json.loads(certified.evidence.read_text())
@@ -63,6 +64,35 @@ def test_report_writes_every_format_and_junit_counts_the_plan(cli, certified, tm
     assert int(suite.get("failures")) == fails == len(suite.findall("testcase/failure"))
     assert cli("report", certified.evidence, "-o", "one", "--formats", "junit").code == 0
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["junit.xml"]
+
+
+@pytest.mark.parametrize("formats", [["-f", "html", "-f", "junit"], ["--formats", "html, junit"]])
+def test_report_writes_every_format_that_is_asked_for(cli, certified, tmp_path, formats):
+    assert cli("report", certified.evidence, "-o", "two", *formats).code == 0
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {"report.html", "junit.xml"}
+    wrong = cli("report", certified.evidence, "-o", "none", "-f", "html,junitt")
+    assert wrong.code == 2
+    assert "'junitt' is none of" in wrong.sentence
+    assert wrong.sentence.endswith("(did you mean 'junit'?)")
+    assert not (tmp_path / "none").exists()
+
+
+def test_report_tells_code_hosts_what_a_run_found_wrong_with_the_model(cli, certified, tmp_path):
+    assert cli("report", certified.evidence, "-o", "out", "-f", "sarif").code == 0
+    [log] = json.loads((tmp_path / "out" / "report.sarif").read_text())["runs"]
+    failed = [
+        record
+        for record in json.loads(certified.evidence.read_text())["records"]
+        if record["outcome"] == "falsified"
+        and record["attribution"] not in ("engine", "environment")
+    ]
+    assert failed
+    assert [result["ruleId"] for result in log["results"]] == [r["gate_id"] for r in failed]
+    for result, record in zip(log["results"], failed, strict=True):
+        [location] = result["locations"]
+        assert location["logicalLocations"] == [{"fullyQualifiedName": record["check"]}]
+        assert location["physicalLocation"]["artifactLocation"]["uri"].endswith(".gguf")
+    assert all(rule["shortDescription"] for rule in log["tool"]["driver"]["rules"])
 
 
 def test_report_shows_an_earlier_run_beside_this_one(cli, certified, tmp_path):
@@ -94,6 +124,12 @@ def test_tickets_never_let_a_model_reach_the_shell(cli, certified, tmp_path):
     assert "````text" in body
 
 
+def test_tickets_are_for_a_repository(cli, certified):
+    result = cli("tickets", certified.evidence, "--repo", "not a repo; rm")
+    assert (result.code, result.out) == (2, "")
+    assert result.sentence == "'not a repo; rm' is no repository; it has the form owner/name"
+
+
 def test_tickets_group_by_root_cause(cli, certified):
     found = cli("tickets", certified.evidence, "--json").json
     failed = [
@@ -121,6 +157,24 @@ def test_export_csv_writes_the_row_that_follows_and_leaves_others(cli, certified
     assert result.code == 1
     assert "is left out" in result.sentence
     assert (tmp_path / "models.csv").read_text() == before
+
+
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_export_csv_takes_the_newest_run_of_a_model(cli, certified, tmp_path, newest):
+    run = json.loads(certified.evidence.read_text())
+    older = json.loads(certified.evidence.read_text()) | {"finished": "2001-01-01T00:00:00+00:00"}
+    older["plan"]["family"] = older["certificate"]["family"] = "older"
+    for name in ("a", "b"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        written = run if name == newest else older
+        (tmp_path / "all" / name / "evidence.json").write_text(json.dumps(written))
+    result = cli("export-csv", "-e", "all", "-o", "models.csv")
+    assert result.code == 0
+    left_out = {"a": "b", "b": "a"}[newest]
+    assert result.sentence.startswith(f"all/{left_out}/evidence.json is left out")
+    row = (tmp_path / "models.csv").read_text().splitlines()[1].split(",")
+    assert row[:2] == ["aprqa/aprqa-reference", "tiny"]
+    assert len(result.out.splitlines()) == 1
 
 
 def test_export_evidence_is_one_document_about_the_model_asked_for(cli, certified):

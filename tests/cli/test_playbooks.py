@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -80,6 +81,27 @@ def test_bootstrap_states_what_the_model_says_of_itself(cli, builtin, tmp_path):
     assert (loaded.path.parent / model.local_path).resolve() == builtin.resolve()
 
 
+@pytest.mark.parametrize("given", ["tiny", "tiny/config.json"])
+def test_bootstrap_of_a_config_alone_says_what_the_whole_model_does(cli, builtin, tmp_path, given):
+    (tmp_path / "tiny").mkdir()
+    shutil.copy(builtin / "config.json", tmp_path / "tiny")
+    options = ("--hf-repo", "org/tiny", "-o")
+    assert cli("bootstrap", builtin, *options, "whole.playbook.yaml").code == 0
+    result = cli("bootstrap", given, *options, "alone.playbook.yaml")
+    assert result.code == 0, result
+    whole, alone = (
+        load_playbook(tmp_path / f"{name}.playbook.yaml").playbook.model
+        for name in ("whole", "alone")
+    )
+    assert alone == whole.model_copy(update={"local_path": None})
+    assert alone.expected_num_layers
+    assert cli("bootstrap", given, "-o", "local.playbook.yaml").code == 0
+    local = load_playbook(tmp_path / "local.playbook.yaml").playbook.model
+    assert (local.hf_repo, local.local_path) == ("local/tiny", "tiny")
+    refused = cli("certify", "--model-path", "tiny")
+    assert (refused.code, "no weights" in refused.sentence) == (3, True)
+
+
 def test_bootstrap_needs_a_model(cli, tmp_path):
     assert cli("bootstrap", "nowhere").code == 3
     (tmp_path / "bad.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
@@ -102,6 +124,17 @@ def test_new_covers_every_model_of_a_registry_once(cli, tmp_path):
     }
     assert all(make_plan(load_playbook(path)).checks for path in folder.iterdir())
     assert cli("new", "--registry", registry).out == ""
+
+
+@pytest.mark.parametrize("where", ["playbooks", "."])
+def test_an_editor_is_told_of_the_schema_where_there_is_one(cli, tmp_path, where):
+    path = tmp_path / "playbooks" / "models" / "x-mvp.playbook.yaml"
+    assert cli("new", "org/x").code == 0
+    assert "schema" not in path.read_text()
+    (tmp_path / where / "playbook.schema.yaml").write_text("{}\n")
+    assert cli("new", "org/x", "--force").code == 0
+    first = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    assert (path.parent / first).resolve() == tmp_path / where / "playbook.schema.yaml"
 
 
 def test_every_part_of_an_architecture_can_be_asked_for(cli):

@@ -15,7 +15,7 @@ COMMANDS = {
     "export-csv": (["-o", "other.csv"], 0),
     "export-evidence": (["{evidence}"], 0),
     "attest": (["{evidence}"], 0),
-    "model-card": (["{evidence}"], 0),
+    "model-card": (["{evidence}", "--readme", "card.md"], 0),
     "list": ([], 0),
     "sync-readme": ([], 3),
     "generate": (["org/name", "-c", "2"], 0),

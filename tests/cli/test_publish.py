@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 
 import pytest
 import yaml
@@ -50,7 +51,8 @@ def test_a_signed_statement_is_an_envelope_that_the_public_key_opens(cli, certif
 
 def test_the_card_of_a_model_says_what_its_run_came_to(cli, certified, tmp_path):
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n\n# Tiny\n")
-    arguments = ("model-card", certified.evidence, "--dataset", "aprqa/playbooks")
+    options = ("--readme", "README.md", "--dataset", "aprqa/playbooks")
+    arguments = ("model-card", certified.evidence, *options)
     assert cli(*arguments).code == 0
     certificate = json.loads(certified.evidence.read_text())["certificate"]
     card = (tmp_path / "README.md").read_text()
@@ -74,6 +76,18 @@ def test_a_forged_verdict_is_not_published(cli, certified, tmp_path, command):
     assert not (tmp_path / "README.md").exists()
 
 
-def test_what_is_no_data_set_is_refused(cli, certified):
-    result = cli("model-card", certified.evidence, "--dataset", "nowhere")
-    assert (result.code, "org/name" in result.sentence) == (2, True)
+def test_a_card_that_is_not_named_lies_beside_the_evidence(cli, certified, tmp_path):
+    (tmp_path / "README.md").write_text("# A project\n")
+    (tmp_path / "kept").mkdir()
+    shutil.copy(certified.evidence, tmp_path / "kept")
+    result = cli("model-card", "kept")
+    assert (result.code, result.out) == (0, "kept/README.md has been updated\n")
+    assert "model-index" in (tmp_path / "kept" / "README.md").read_text()
+    assert (tmp_path / "README.md").read_text() == "# A project\n"
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a/b/c", "org/na me", "/"])
+def test_what_is_no_data_set_is_refused_before_anything_is_written(cli, certified, tmp_path, name):
+    result = cli("model-card", certified.evidence, "--readme", "card.md", "--dataset", name)
+    assert (result.code, "owner/name" in result.sentence) == (2, True)
+    assert not (tmp_path / "card.md").exists()

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.report.export import EvidenceExport, export_run
 from pytest_aprqa.report.junit import render_junit
-from pytest_aprqa.report.sarif import sarif
-from pytest_aprqa.words import Outcome
+from pytest_aprqa.report.sarif import run_sarif, sarif
+from pytest_aprqa.words import Attribution, Outcome
 
 NASTY = "\x00\x1b[31m\ud800 ]]> <b> & \u202e"
 
@@ -54,3 +54,16 @@ def test_sarif_points_each_result_at_its_rule_and_file():
         assert location["physicalLocation"]["artifactLocation"]["uri"] == "models/a.gguf"
     assert [result["level"] for result in run["results"]] == ["error", "warning"]
     assert run["results"][0]["message"]["text"] == "broken here"
+
+
+def test_sarif_of_a_run_blames_the_model_for_what_the_model_did_alone(run_with):
+    run = run_with(gguf=Outcome.FALSIFIED, text=NASTY)
+    failed = [record for record in run.records if record.outcome.fails]
+    [log] = run_sarif(run, "1.0")["runs"]
+    assert [result["ruleId"] for result in log["results"]] == [r.gate_id for r in failed]
+    assert all(result["message"]["text"].isprintable() for result in log["results"])
+    blamed = tuple(
+        record.model_copy(update={"attribution": Attribution.ENGINE}) for record in run.records
+    )
+    [none] = run_sarif(run.model_copy(update={"records": blamed}), "1.0")["runs"]
+    assert none["results"] == []
