@@ -22,7 +22,7 @@ PAST_CONTEXT_WORD = "word "
 class Answers:
     """Generations by cell and scenario.
 
-    A raw or chat question is asked in a batch with its neighbours in the plan of its artifact and
+    Chat goes to the engine, or like serve to the server the user named; a raw or chat question is asked in a batch with its neighbours in the plan of its artifact and
     backend; batches are the same whichever of their questions comes first. When a batch fails,
     each prompt is asked alone, so that the fault meets its own check.
 
@@ -42,7 +42,7 @@ class Answers:
         """Return the answer to a scenario check. Raises EngineError."""
         assert check.scenario is not None
         known = self._known[check.scenario.name]
-        if check.cell not in known and check.cell.modality is not Modality.SERVE:
+        if check.cell not in known and self._fits_a_batch(check):
             self._ask_neighbours(check)
         if check.cell not in known:
             known[check.cell] = self.ask(check)
@@ -71,7 +71,9 @@ class Answers:
     def direct(self, check: Check) -> Generation:
         """Return the engine's own answer to what a serve check asks over HTTP."""
         assert check.scenario is not None
-        modality = Modality.CHAT if self.has_template(check) else Modality.RUN
+        modality: Modality | None = Modality.CHAT if self.has_template(check) else Modality.RUN
+        if modality is Modality.CHAT and self._laboratory.asks_named_server(check):
+            modality = None  # the chat cell holds the server's answer
         cell, known = replace(check.cell, modality=modality), self._known[check.scenario.name]
         if cell not in known:
             engine = self._laboratory.engine(check.cell)
@@ -129,7 +131,9 @@ class Answers:
         return {check.name: batch for batch in batches for check in batch}
 
     def _fits_a_batch(self, check: Check) -> bool:
-        if check.cell.modality is Modality.SERVE or check.params.get("past_context"):
+        if self._laboratory.asks_named_server(check) or check.params.get("past_context"):
+            return False
+        if check.cell.modality is Modality.SERVE:
             return False
         return check.cell.modality is Modality.RUN or self.has_template(check)
 
@@ -150,6 +154,8 @@ class Answers:
         request = self.request(check)
         if check.cell.modality is Modality.SERVE:
             return self._laboratory.server(check.cell).generate_over_http(request, limit)
+        if self._laboratory.asks_named_server(check):
+            return self._laboratory.server(check.cell).generate([request], limit)[0]
         return self._laboratory.engine(check.cell).generate([request], limit)[0]
 
 

@@ -24,6 +24,7 @@ from pytest_aprqa.run import (
 from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.run.faults import verdict_of
 from pytest_aprqa.run.observed import BlockedError, Observed
+from pytest_aprqa.verdict.certificate import SERVER
 from pytest_aprqa.verdict.evidence import Attempt, Evidence
 from pytest_aprqa.words import Attribution, Outcome
 
@@ -136,11 +137,12 @@ def _faulted(
     if attempts[0].outcome is Outcome.CRASHED:
         outcome = Outcome.CRASHED
     record = not_run(check, outcome, error.message)
+    server = {SERVER: laboratory.answering(check)} if laboratory.asks_named_server(check) else {}
     return record.model_copy(
         update={
             "attribution": attribution,
             "attempts": tuple(attempts),
-            "observation": {"fault": error.fault},
+            "observation": {"fault": error.fault, **server},
             "artifact_digest": laboratory.digest(check.cell),
         }
     )

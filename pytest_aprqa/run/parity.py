@@ -54,6 +54,9 @@ def _modalities(check: Check, laboratory: Laboratory) -> Result:
     by_run = _by_run(request, by_chat, laboratory.engine(check.cell), limit)
     by_serve = laboratory.server(check.cell).generate_over_http(request, limit)
     judgement = judge_modalities(run=by_run, chat=by_chat, serve=by_serve)
+    if laboratory.asks_named_server(check):
+        told = f"{laboratory.answering(check)} tells no tokens: its answer is compared as text."
+        judgement = replace(judgement, reason=f"{judgement.reason} {told}")
     return judgement, [g for g in (by_run, by_chat, by_serve) if g is not None]
 
 
