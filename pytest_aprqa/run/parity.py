@@ -106,7 +106,16 @@ def _backends(check: Check, laboratory: Laboratory) -> Result:
 def _answers(check: Check, cell: Cell, laboratory: Laboratory) -> list[Generation]:
     if reason := laboratory.unavailable(replace(check, cell=cell)):
         raise BlockedError(reason)
-    return probes(check, laboratory, cell)[:PROMPTS]
+    return [*probes(check, laboratory, cell)[:PROMPTS], *_asked_for(check, cell, laboratory)]
+
+
+def _asked_for(check: Check, cell: Cell, laboratory: Laboratory) -> list[Generation]:
+    """Return the answer to the prompt that the playbook names for this check, if it names one."""
+    if "prompt" not in check.params:
+        return []
+    chat = laboratory.load(replace(check, cell=cell)).has_chat_template
+    request = question(check.params["prompt"], check.params["max_tokens"], chat=chat)
+    return laboratory.engine(cell).generate([request], laboratory.timeout(check))
 
 
 _COMPARISONS: dict[str, Callable[[Check, Laboratory], Result]] = {

@@ -148,3 +148,13 @@ def test_locations_are_lines_of_the_playbook(session):
         path, line, _ = item.reportinfo()
         assert path.name == "tiny.playbook.yaml"
         assert 0 <= line < len(lines)
+
+
+def test_what_a_playbook_asks_and_nobody_does_is_said_at_collection(session):
+    session.write(session.playbook + "kernel_profile: {family: qwen2}\n")
+    result = session.pytester.runpytest_inprocess("--collect-only", "-q")
+    line = len(session.playbook.splitlines()) + 1
+    assert f"tiny.playbook.yaml:{line}: kernel_profile: kernels are not observed" in (
+        result.stdout.str()
+    )
+    assert result.ret == 0
