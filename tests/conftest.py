@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_aprqa.engine.protocol import Endpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,3 +31,28 @@ def artifact_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("APRQA_NO_RESULT_CACHE", "1")
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield cache
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Endpoint]]:
+    """Serve a model's GGUF with llama.cpp's own server."""
+    from pytest_aprqa.engine.open import open_engine
+    from pytest_aprqa.run.convert_file import convert_to
+    from pytest_aprqa.run.facts import artifacts_at
+    from pytest_aprqa.words import Backend
+
+    engines = []
+
+    def start(model: Path) -> Endpoint:
+        gguf = tmp_path / f"{model.name}.gguf"
+        convert_to(model, gguf, "Q8_0", force=False)
+        [artifact] = artifacts_at(gguf)
+        engine = open_engine(artifact, Backend.CPU, log_dir=tmp_path, threads=1)
+        engines.append(engine)
+        endpoint = engine.serve(60.0)
+        monkeypatch.setenv("APRQA_API_KEY", endpoint.api_key)
+        return endpoint
+
+    yield start
+    for engine in engines:
+        engine.close()

@@ -35,6 +35,8 @@ def validate(
     else:
         for problem in report.problems:
             say(f"{problem.where}: {problem.text}")
+        for notice in report.notices:
+            say(f"notice: {notice}")
         looked = ", ".join(f"{count} {what}" for what, count in report.looked_at.items())
         say(f"{looked}: {len(report.problems)} problems")
     if not any(report.looked_at.values()):

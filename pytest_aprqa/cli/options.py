@@ -82,6 +82,10 @@ IgnoreLock = Annotated[
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        "--base-url", help="An OpenAI-compatible server that is to answer the serve cells"
+        "--base-url", help="An OpenAI-compatible server that is to answer the serve and chat cells"
     ),
+]
+BaseUrlModel = Annotated[
+    str | None,
+    typer.Option("--base-url-model", help="Name of the model on that server (default: hf_repo)"),
 ]

@@ -9,6 +9,7 @@ from pytest_aprqa.cli.exits import UserError
 from pytest_aprqa.cli.options import (
     AprBinary,
     BaseUrl,
+    BaseUrlModel,
     DryRun,
     EngineMemory,
     FailFast,
@@ -38,6 +39,7 @@ class RunOptions:
     model_path: ModelPath = None
     apr_binary: AprBinary = None
     base_url: BaseUrl = None
+    base_url_model: BaseUrlModel = None
     workers: Workers = 1
     timeout: Timeout = None
     threads: Threads = None
@@ -59,6 +61,7 @@ class RunOptions:
             "--aprqa-model-path": self.model_path,
             "--aprqa-apr-binary": self.apr_binary,
             "--aprqa-base-url": self.base_url,
+            "--aprqa-base-url-model": self.base_url_model,
             "--aprqa-check-timeout": None if self.timeout is None else self.timeout / 1000,
             "--aprqa-threads": self.threads,
             "--aprqa-engine-memory": self.engine_memory,

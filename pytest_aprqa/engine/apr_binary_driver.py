@@ -1,4 +1,4 @@
-"""The real `apr` binary: one-shot runs, and its own server for chat and serve."""
+"""The real `apr` binary: its own server, and one-shot runs for what that has not."""
 
 from __future__ import annotations
 
@@ -9,36 +9,47 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.engine.apr_completion import MODEL, complete, finish_at
 from pytest_aprqa.engine.driver import DriverConfig
 from pytest_aprqa.engine.http import HttpClient
 from pytest_aprqa.engine.lifeline import die_with_parent
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
-from pytest_aprqa.observation import FinishReason, Generation, LayerState, LoadReport, TokenScores
+from pytest_aprqa.observation import Generation, LayerState, LoadReport, TokenScores
 from pytest_aprqa.playbook.check import Message
 from pytest_aprqa.words import Backend
 
 # Exit codes of the binary. Its JSON carries the verdict where there is one; 0 alone proves nothing.
 _EXIT_FAULTS = {
+    1: Fault.PROTOCOL,  # an error that says not whose
     2: Fault.UNSUPPORTED,  # the command line is not known to this version
     3: Fault.ENVIRONMENT,  # file not found
     4: Fault.LOAD,  # invalid format
     5: Fault.LOAD,  # validation failed
     6: Fault.LOAD,  # model load failed
     7: Fault.ENVIRONMENT,  # input or output
+    8: Fault.INFERENCE,  # the forward pass failed
     9: Fault.UNSUPPORTED,  # feature not compiled in
     10: Fault.ENVIRONMENT,  # network
     11: Fault.ENVIRONMENT,  # HTTP 404
 }
 
+_PANIC = 101
+_BY_SIGNAL = 128
+"""A shell in between adds the number of the signal to this."""
+
 _FOREVER = 86400.0  # the parent's deadline ends what takes too long
 _POLL = 0.05
+_DYING = 1.0
+_SIGNALS = {int(number): number.name for number in signal.Signals}
 
 
 class AprBinaryDriver:
@@ -49,6 +60,7 @@ class AprBinaryDriver:
         self._log = EngineLog(Path(config.log))
         self._on_gpu = config.backend is Backend.GPU
         self._device_flag = "--gpu" if self._on_gpu else "--no-gpu"
+        self._completes = True
 
     def load(self) -> LoadReport:
         version = _last_json(self._run("--version", "--json"))
@@ -73,12 +85,12 @@ class AprBinaryDriver:
 
     def generate(self, requests: list[Request]) -> list[Generation]:
         return [
-            self._one_shot(request) if request.messages is None else self._over_http(request)
+            self._raw(request) if request.messages is None else self._over_http(request)
             for request in requests
         ]
 
     def stream(self, request: Request, cancel_after: int | None) -> Generation:
-        with HttpClient(self._endpoint) as client:
+        with self._server_alive(), HttpClient(self._endpoint) as client:
             return client.stream(request, _FOREVER, cancel_after)
 
     def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
@@ -100,8 +112,32 @@ class AprBinaryDriver:
         return self._endpoint
 
     def _over_http(self, request: Request) -> Generation:
-        with HttpClient(self._endpoint) as client:
+        with self._server_alive(), HttpClient(self._endpoint) as client:
             return client.generate(request, _FOREVER)
+
+    def _raw(self, request: Request) -> Generation:
+        """Ask the server, which has the file loaded; it takes no seed, so not for a draw."""
+        if self._completes and request.temperature == 0:
+            with self._server_alive():
+                answer = complete(self._endpoint, request, _FOREVER)
+            if answer is not None:
+                return replace(answer, rendered_prompt=request.prompt)
+            self._completes = False
+        return self._one_shot(request)
+
+    @contextmanager
+    def _server_alive(self) -> Iterator[None]:
+        """Say what the server died of when that is why it did not answer."""
+        try:
+            yield
+        except EngineError:
+            try:
+                code = self._server.wait(_DYING)
+            except subprocess.TimeoutExpired:
+                code = None
+            if code is None:
+                raise
+            raise _ended(code, self._log.tail(self._server_log)) from None
 
     def _one_shot(self, request: Request) -> Generation:
         started = time.monotonic()
@@ -116,10 +152,9 @@ class AprBinaryDriver:
         if not isinstance(text, str) or not isinstance(count, int):
             raise EngineError(Fault.PROTOCOL, f"apr run printed no answer: {printed[-500:]}")
         ids = answer.get("tokens") or ()
-        ended = FinishReason.LENGTH if count >= request.max_tokens else FinishReason.STOP
         return Generation(
             text=text,
-            finish=ended,
+            finish=finish_at(count, request.max_tokens),
             token_ids=tuple(ids) if len(ids) == count else None,
             rendered_prompt=request.prompt,
             seconds=time.monotonic() - started,
@@ -131,15 +166,15 @@ class AprBinaryDriver:
         gpu = ("--gpu-layers", "all") if self._on_gpu else ("--no-gpu",)
         context = ("--context-length", str(self._config.context_length))
         address = ("--host", "127.0.0.1", "--port", str(port))
-        log_start = self._log.size()
-        server = self._launch(
+        self._server_log = self._log.size()
+        self._server: subprocess.Popen[bytes] = self._launch(
             partial(subprocess.Popen[bytes]),
             ("serve", "run", self._config.path, *address, *gpu, *context),
         )
-        endpoint = Endpoint(base_url=f"http://127.0.0.1:{port}", model="model")
+        endpoint = Endpoint(base_url=f"http://127.0.0.1:{port}", model=MODEL)
         while not _healthy(endpoint):
-            if (code := server.poll()) is not None:
-                raise _ended(code, self._log.tail(log_start))
+            if (code := self._server.poll()) is not None:
+                raise _ended(code, self._log.tail(self._server_log))
             time.sleep(_POLL)
         return endpoint
 
@@ -171,12 +206,11 @@ def _ended(code: int, words: str) -> EngineError:
     """Return what an exit code means, with the binary's own words."""
     lines = [line for line in words.strip().splitlines() if line.startswith("error:")]
     said = lines[-1] if lines else words.strip()[-500:]
-    if code < 0:
-        name = signal.Signals(-code).name
+    number = -code if code < 0 else code - _BY_SIGNAL
+    if name := _SIGNALS.get(number):
         return EngineError(Fault.CRASH, f"apr died of {name}: {said}", signal=name)
-    return EngineError(
-        _EXIT_FAULTS.get(code, Fault.CRASH), f"apr ended with exit status {code}: {said}"
-    )
+    fault = Fault.CRASH if code == _PANIC else _EXIT_FAULTS.get(code, Fault.PROTOCOL)
+    return EngineError(fault, f"apr ended with exit status {code}: {said}")
 
 
 def _last_json(printed: str) -> dict[str, Any]:

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 from pytest_aprqa.engine.http_answer import (
     RAW,
     StreamedAnswer,
-    choices_of,
     decoded,
     excerpt,
-    finish_of,
-    json_object,
     protocol_error,
     refusal_of,
-    text_of,
-    usage_of,
+    refused,
+    whole_answer,
 )
 from pytest_aprqa.engine.protocol import Endpoint, EngineError, Fault, Request
 from pytest_aprqa.observation import FinishReason, Generation
@@ -83,25 +80,16 @@ class HttpClient:
     def generate(self, request: Request, timeout: float) -> Generation:
         """Return the whole answer; finish REFUSED with the server's words on a 4xx status."""
         started = time.monotonic()
-        with self._post(request, stream=False, deadline=started + timeout) as response:
-            body = _read(response, started + timeout)
-        if refusal := refusal_of(response.status_code, body):
-            return _refused(refusal, body, started)
-        answer = json_object(body, response.status_code)
-        choices = choices_of(answer, body)
-        if not choices:
-            raise protocol_error(f"the answer has no choice: {excerpt(body)}")
-        choice = choices[0]
-        chat = request.messages is not None
-        holder, key = (choice.get("message"), "content") if chat else (choice, "text")
-        text = text_of(holder, key, body)
-        return Generation(
-            text=text,
-            finish=finish_of(choice.get("finish_reason"), body),
-            usage=usage_of(answer.get("usage")),
-            seconds=time.monotonic() - started,
-            raw=body[:RAW],
+        status, body = self.ask(request, timeout)
+        return whole_answer(
+            status, body, chat=request.messages is not None, seconds=time.monotonic() - started
         )
+
+    def ask(self, request: Request, timeout: float) -> tuple[int, str]:
+        """Return the status and the body of the whole answer, whatever they are."""
+        deadline = time.monotonic() + timeout
+        with self._post(request, stream=False, deadline=deadline) as response:
+            return response.status_code, _read(response, deadline)
 
     def stream(
         self, request: Request, timeout: float, cancel_after: int | None = None
@@ -114,7 +102,7 @@ class HttpClient:
             if response.status_code != 200:
                 body = _read(response, deadline)
                 if refusal := refusal_of(response.status_code, body):
-                    return _refused(refusal, body, started)
+                    return refused(refusal, body, time.monotonic() - started)
             for line in _lines(response, deadline):
                 stream.take(line)
                 if cancel_after is not None and len(stream.pieces) >= cancel_after:
@@ -187,16 +175,6 @@ def _read(response: httpx.Response, deadline: float) -> str:
         if len(body) > MAX_BODY:
             raise protocol_error(f"the answer is over {MAX_BODY} bytes")
     return decoded(bytes(body))
-
-
-def _refused(words: str, body: str, started: float) -> Generation:
-    return Generation(
-        text="",
-        finish=FinishReason.REFUSED,
-        refusal=words,
-        seconds=time.monotonic() - started,
-        raw=body[:RAW],
-    )
 
 
 def _left(deadline: float) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_aprqa.engine.protocol import EngineError, Fault
-from pytest_aprqa.observation import FinishReason, Usage
+from pytest_aprqa.observation import FinishReason, Generation, Usage
 
 RAW = 16 * 1024
 """Bytes of an answer that are kept verbatim."""
@@ -75,6 +75,32 @@ class StreamedAnswer:
         if self.finish is None:
             end = "[DONE] without" if self.done else "the stream broke off before"
             raise protocol_error(f"{end} a finish reason: {excerpt(self.raw[-_EXCERPT:])}")
+
+
+def whole_answer(status: int, body: str, *, chat: bool, seconds: float) -> Generation:
+    """Return what a whole answer says; finish REFUSED with the server's words on a 4xx status."""
+    if refusal := refusal_of(status, body):
+        return refused(refusal, body, seconds)
+    answer = json_object(body, status)
+    choices = choices_of(answer, body)
+    if not choices:
+        raise protocol_error(f"the answer has no choice: {excerpt(body)}")
+    choice = choices[0]
+    holder, key = (choice.get("message"), "content") if chat else (choice, "text")
+    return Generation(
+        text=text_of(holder, key, body),
+        finish=finish_of(choice.get("finish_reason"), body),
+        usage=usage_of(answer.get("usage")),
+        seconds=seconds,
+        raw=body[:RAW],
+    )
+
+
+def refused(words: str, body: str, seconds: float) -> Generation:
+    """Return the answer of a server that declined the request."""
+    return Generation(
+        text="", finish=FinishReason.REFUSED, refusal=words, seconds=seconds, raw=body[:RAW]
+    )
 
 
 def decoded(data: bytes) -> str:

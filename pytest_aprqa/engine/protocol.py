@@ -58,6 +58,7 @@ class Fault(StrEnum):
     """Why an engine did not answer."""
 
     LOAD = "load"
+    INFERENCE = "inference"
     CRASH = "crash"
     TIMEOUT = "timeout"
     UNSUPPORTED = "unsupported"
@@ -70,10 +71,11 @@ class EngineError(Exception):
     """An engine could not do what it was asked.
 
     Attributes:
-        fault: LOAD - it refused the file, in its own words; CRASH - the process died; TIMEOUT - it
-            was killed at its limit; UNSUPPORTED - it does not know this architecture or dtype;
-            ENVIRONMENT - no memory, no device, missing package; PROTOCOL - it broke its own contract
-            (bad HTTP, malformed JSON); GIVEN_UP - it died so often in a row that it is not started again.
+        fault: LOAD - it refused the file, in its own words; INFERENCE - it loaded the file and says
+            that it cannot compute an answer; CRASH - the process died; TIMEOUT - it was killed at its
+            limit; UNSUPPORTED - it does not know this architecture or dtype; ENVIRONMENT - no memory,
+            no device, missing package; PROTOCOL - it broke its own contract (bad HTTP, malformed
+            JSON); GIVEN_UP - it died so often in a row that it is not started again.
         message: one sentence.
         stderr: the last lines the engine wrote, at most 8 KiB.
         signal: name of the signal that ended it ("SIGSEGV"), or "".

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_aprqa.playbook.errors import FieldPath, dotted
 from pytest_aprqa.playbook.falsification import unreadable
+from pytest_aprqa.playbook.inert import StateMachine
 from pytest_aprqa.playbook.oracles import Oracle
 from pytest_aprqa.playbook.profile import ProfileCi
 from pytest_aprqa.playbook.prompts import EDGE_NAMES
@@ -34,6 +35,7 @@ def inconsistencies(
     yield from _median(playbook.profile_ci)
     yield from unclear(playbook.model)
     yield from unreadable(playbook)
+    yield from _states(playbook.state_machine)
     if check_oracle:
         for field, oracle in _oracles(playbook):
             try:
@@ -49,6 +51,19 @@ def _median(profile: ProfileCi) -> Iterator[Inconsistency]:
             f"let profile_ci.measure be {FEWEST_FOR_A_MEDIAN} or more"
         )
         yield ("profile_ci", "assertions", "max_p50_ms"), reason
+
+
+def _states(machine: StateMachine | None) -> Iterator[Inconsistency]:
+    """Find states that are named and not there."""
+    if machine is None:
+        return
+    known = tuple(machine.states)
+    for field, name in machine.mentioned():
+        if name not in known:
+            yield (
+                ("state_machine", *field),
+                f"there is no state {name!r}; there are {', '.join(known) or 'none'}",
+            )
 
 
 def _names(playbook: Playbook) -> Iterator[Inconsistency]:

@@ -62,6 +62,10 @@ class Notice:
     def __str__(self) -> str:
         return f"line {self.line + 1}: {self.field}: {self.reason}"
 
+    def at(self, path: Path) -> str:
+        """Return the notice with the file it is about."""
+        return f"{shown_path(path)}:{self.line + 1}: {self.field}: {self.reason}"
+
 
 MOST_SHOWN = 100
 """Problems of one playbook that are told at once."""

@@ -5,11 +5,14 @@ Each is marked with what to use instead, and the user is told (`Playbook.notices
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from pytest_aprqa.playbook.fields import Flag, Inert, NoBoolean, NonNegative, Section
+from pytest_aprqa.playbook.differential import Switched
+from pytest_aprqa.playbook.errors import FieldPath
+from pytest_aprqa.playbook.fields import Flag, NoBoolean, Section
 
 
 def _shape(value: Any) -> str:
@@ -52,76 +55,22 @@ class StateMachine(Section):
     ] = Field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
 
-
-class Switched(Section):
-    """A section that is on or off."""
-
-    enabled: Flag = False
-    gates: tuple[str, ...] = ()
-
-
-class FormatValidation(Switched):
-    """Checks of file headers."""
-
-    checks: tuple[str, ...] = ()
+    def mentioned(self) -> Iterator[tuple[FieldPath, str]]:
+        """Yield each state that is named, with the field that names it."""
+        if self.initial is not None:
+            yield ("initial",), self.initial
+        yield from _ends(self.transitions, ())
+        if isinstance(self.states, dict):
+            for name, state in self.states.items():
+                yield from _ends(state.transitions, ("states", name))
 
 
-class TensorDiff(Switched):
-    """Comparison of tensors."""
-
-    filter: str | None = None
-
-
-class InferenceCompare(Switched):
-    """Comparison of one answer over formats."""
-
-    prompt: str | None = None
-    max_tokens: Annotated[int, Field(ge=1), NoBoolean] = 10
-    tolerance: NonNegative = 1e-5
-
-
-class Fingerprint(Switched):
-    """Statistics of tensors."""
-
-    tensors: str = "all"
-    stats: tuple[str, ...] = ()
-
-
-class StatsTolerance(Section):
-    """Tolerances by kind of tensor."""
-
-    layernorm: NonNegative = 0.001
-    embedding: NonNegative = 0.1
-    attention: NonNegative = 0.01
-
-
-class ValidateStats(Switched):
-    """Statistics against a stored reference."""
-
-    reference: str | None = None
-    tolerance: StatsTolerance = Field(default_factory=StatsTolerance)
-
-
-class DifferentialTests(Section):
-    """Comparisons of formats; this version makes them for every converted artifact."""
-
-    format_validation: Annotated[
-        FormatValidation | None, Inert("covered by gateway G0, which checks every file")
-    ] = None
-    tensor_diff: Annotated[
-        TensorDiff | None, Inert("covered by I-2 to I-4, which compare every tensor")
-    ] = None
-    inference_compare: Annotated[
-        InferenceCompare | None,
-        Inert("covered by I-1 and format-parity; their budgets depend on the quantisation"),
-    ] = None
-    fingerprint: Annotated[
-        Fingerprint | None, Inert("covered by I-4, which compares values by position")
-    ] = None
-    validate_stats: Annotated[
-        ValidateStats | None,
-        Inert("covered by I-4 against the reference itself; no stored statistics are read"),
-    ] = None
+def _ends(transitions: Iterable[Transition], at: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+    for place, step in enumerate(transitions):
+        ends = {"from": step.source, "to": step.to, "target": step.target}
+        yield from (
+            ((*at, "transitions", place, field), name) for field, name in ends.items() if name
+        )
 
 
 class TracePayload(Switched):

@@ -68,7 +68,25 @@ class Planner:
         """Return what the plan leaves unused, once its checks are made."""
         from pytest_aprqa.playbook.property_tests import without_family
 
-        return (*self._questions.notices(), *without_family(self._loaded), *self._left_out)
+        return (
+            *self._questions.notices(),
+            *without_family(self._loaded),
+            *self._not_compared(),
+            *self._left_out,
+        )
+
+    def _not_compared(self) -> Iterator[Notice]:
+        """Yield what differential tests ask for and this plan compares no formats for."""
+        asked = self._playbook.differential_tests
+        compares = self._plans(Category.COMP) and any(
+            map(self._is_conversion, self._matrix.formats)
+        )
+        if asked is None or compares:
+            return
+        for name in asked.asked:
+            field = f"differential_tests.{name}"
+            reason = "this plan compares no formats: it has no conversion beside its SafeTensors, or no COMP"
+            yield Notice(field, reason, self._loaded.line_of(field))
 
     def _all(self) -> Iterator[Check]:
         for artifact in self._matrix.artifacts:
@@ -213,8 +231,14 @@ class Planner:
         if cell.format is REFERENCE and cell.backend is self._matrix.backends[0]:
             yield from self._endpoint(cell)
         if self._is_conversion(cell.format):
+            asked = self._playbook.differential_tests
             yield self._check(
-                CheckKind.PARITY, "format", cell, f"format-parity[{cell}]", needs=LOADED
+                CheckKind.PARITY,
+                "format",
+                cell,
+                f"format-parity[{cell}]",
+                needs=LOADED,
+                params=dict(asked.prompt) if asked else {},
             )
 
     def _endpoint(self, cell: Cell) -> Iterator[Check]:
@@ -240,7 +264,7 @@ class Planner:
     def _invariants(self, artifact: Cell, backend: Backend) -> Iterator[Check]:
         if not self._plans(Category.COMP) or not self._is_conversion(artifact.format):
             return
-        for label in self._playbook.contract_tests.invariants:
+        for label in self._playbook.invariants:
             needs = _INVARIANT_NEEDS[label]
             cell = replace(artifact, backend=backend) if Gateway.G1 in needs else artifact
             yield self._check(

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from pytest_aprqa.playbook.differential import DifferentialTests
 from pytest_aprqa.playbook.endpoint import OllamaParity
 from pytest_aprqa.playbook.errors import FieldPath, Notice, dotted
 from pytest_aprqa.playbook.falsification import FalsificationGate
 from pytest_aprqa.playbook.fields import Distinct, Flag, Inert, Name, Policy, Section
 from pytest_aprqa.playbook.inert import (
-    DifferentialTests,
     KernelProfile,
     StateMachine,
     TracePayload,
@@ -168,6 +168,12 @@ class Playbook(Section):
         )
 
     @property
+    def invariants(self) -> tuple[str, ...]:
+        """The invariants to test: those named, and those that differential tests ask for."""
+        asked = self.differential_tests.invariants if self.differential_tests else ()
+        return tuple(dict.fromkeys((*self.contract_tests.invariants, *asked)))
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What is set but not acted on, without lines."""
         found = [*_inert_fields(self, ()), *left_out(self.model)]
@@ -179,9 +185,10 @@ def _inert_fields(section: BaseModel, at: FieldPath) -> Iterator[tuple[FieldPath
         if name not in section.model_fields_set:
             continue
         value = getattr(section, name)
+        if not value or not getattr(value, "enabled", True):
+            continue
         field = (*at, name)
-        for mark in type(section).model_fields[name].metadata:
-            if isinstance(mark, Inert) and value and getattr(value, "enabled", True):
-                yield field, mark.reason
-        if isinstance(value, BaseModel):
+        marks = [m for m in type(section).model_fields[name].metadata if isinstance(m, Inert)]
+        yield from ((field, mark.reason) for mark in marks)
+        if isinstance(value, BaseModel) and not marks:
             yield from _inert_fields(value, field)

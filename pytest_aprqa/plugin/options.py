@@ -88,8 +88,10 @@ OPTIONS = (
            metavar="DIR"),
     Option("no-gpu", "Take GPU cells out of the plan"),
     Option("apr-binary", "An `apr` program that is to run the APR cells", metavar="PATH"),
-    Option("base-url", "An OpenAI-compatible server that is to answer the serve cells",
+    Option("base-url", "An OpenAI-compatible server that is to answer the serve and chat cells",
            metavar="URL"),
+    Option("base-url-model", "Name of the model on that server (default: the playbook's hf_repo)",
+           metavar="NAME"),
     Option("artifact-cache", "Where converted models are kept (default: the user's cache directory)",
            metavar="DIR", short=False),
     Option("threads", "Compute threads of each engine (default: all cores, with -n a worker's share of them)", metavar="N",
@@ -205,7 +207,7 @@ def settings_of(config: pytest.Config) -> Any:
         artifact_cache=path("artifact_cache"),
         no_gpu=bool(value("no_gpu")),
         apr_binary=value("apr_binary"),
-        base_url=value("base_url"),
+        **_server(value("base_url"), value("base_url_model")),
         offline=bool(value("offline")),
         result_cache=not (value("no_result_cache") or os.environ.get(NO_RESULT_CACHE)),
         resume=bool(config.getoption("aprqa_resume")),
@@ -231,3 +233,16 @@ def _share_of_cores(workers: int) -> int | None:
 
 def _member(kind: type[StrEnum], given: str | None) -> Any:
     return None if given is None else kind(given)
+
+
+def _server(address: str | None, model: str | None) -> dict[str, str | None]:
+    """Return the settings of a server somebody else runs. Raises UsageError."""
+    from pytest_aprqa.engine.remote import address_fault
+
+    if address and (fault := address_fault(address)):
+        raise pytest.UsageError(f"--aprqa-base-url: {fault}")
+    if model and not address:
+        raise pytest.UsageError(
+            f"--aprqa-base-url-model {model} names a model and no server; give --aprqa-base-url too"
+        )
+    return {"base_url": address, "base_url_model": model}

@@ -148,6 +148,8 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminal: pytest.TerminalReporter = terminalreporter
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+        if self.config.option.collectonly:
+            self._show_notices(terminal)
         for book in self._books.values():
             if not book.run:
                 continue
@@ -159,6 +161,18 @@ class Recorder:
                 for span in line:
                     terminal.write(span.text, **span.style.markup)
                 terminal.line("")
+
+    def _show_notices(self, terminal: pytest.TerminalReporter) -> None:
+        """Say what the collected playbooks ask for and nobody does."""
+        notices = [
+            notice.at(book.playbook)
+            for book in self._books.values()
+            for notice in book.planned.plan.notices
+        ]
+        if notices:
+            terminal.section("notices about playbooks")
+        for notice in notices:
+            terminal.write_line(notice, yellow=True)
 
     def _book(self, file: str) -> Book | None:
         if file not in self._books:

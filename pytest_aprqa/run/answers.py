@@ -38,10 +38,11 @@ class BatchError(EngineError):
 class Answers:
     """Generations by cell and scenario.
 
-    A raw or chat question is asked in a batch with its neighbours in the plan of its artifact and
-    backend; batches are the same whichever of their questions comes first. When a batch fails, its
-    prompts are asked one by one until one of them accounts for the fault, which then meets its own
-    check. When none does, the check that came first meets the fault of the batch (BatchError).
+    Chat goes to the engine, or like serve to the server the user named. A raw or chat question for
+    the engine is asked in a batch with its neighbours in the plan of its artifact and backend;
+    batches are the same whichever of their questions comes first. When a batch fails, its prompts
+    are asked one by one until one of them accounts for the fault, which then meets its own check.
+    When none does, the check that came first meets the fault of the batch (BatchError).
 
     An answer is kept until the last planned check that may ask for it is done.
     """
@@ -96,7 +97,9 @@ class Answers:
     def direct(self, check: Check) -> Generation:
         """Return the engine's own answer to what a serve check asks over HTTP."""
         assert check.scenario is not None
-        modality = Modality.CHAT if self.has_template(check) else Modality.RUN
+        modality: Modality | None = Modality.CHAT if self.has_template(check) else Modality.RUN
+        if modality is Modality.CHAT and self._laboratory.asks_named_server(check):
+            modality = None  # the chat cell holds the server's answer
         cell, known = replace(check.cell, modality=modality), self._known[check.scenario.name]
         if cell not in known:
             engine = self._laboratory.engine(check.cell)
@@ -143,7 +146,7 @@ class Answers:
     def _ask_neighbours(self, check: Check) -> None:
         """Ask the batch that a check belongs to, once, unless its answer is known."""
         assert check.scenario is not None
-        if check.cell in self._known[check.scenario.name]:
+        if check.cell in self._known[check.scenario.name] or not self._fits_a_batch(check):
             return
         group = check.cell.engine
         if group not in self._batches:
@@ -160,7 +163,9 @@ class Answers:
         return {check.name: batch for batch in batches for check in batch}
 
     def _fits_a_batch(self, check: Check) -> bool:
-        if check.cell.modality is Modality.SERVE or check.params.get("past_context"):
+        if self._laboratory.asks_named_server(check) or check.params.get("past_context"):
+            return False
+        if check.cell.modality is Modality.SERVE:
             return False
         return check.cell.modality is Modality.RUN or self.has_template(check)
 
@@ -196,6 +201,8 @@ class Answers:
         request = self.request(check)
         if check.cell.modality is Modality.SERVE:
             return self._laboratory.server(check.cell).generate_over_http(request, limit)
+        if self._laboratory.asks_named_server(check):
+            return self._laboratory.server(check.cell).generate([request], limit)[0]
         return self._laboratory.engine(check.cell).generate([request], limit)[0]
 
 

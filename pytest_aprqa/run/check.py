@@ -25,6 +25,7 @@ from pytest_aprqa.run.answers import BatchError
 from pytest_aprqa.run.blank import not_run
 from pytest_aprqa.run.faults import verdict_of
 from pytest_aprqa.run.observed import BlockedError, Observed
+from pytest_aprqa.verdict.certificate import SERVER
 from pytest_aprqa.verdict.evidence import Attempt, Evidence
 from pytest_aprqa.words import Attribution, Outcome
 
@@ -142,11 +143,12 @@ def _faulted(
             outcome = worst
             break
     record = not_run(check, outcome, error.message)
+    server = {SERVER: laboratory.answering(check)} if laboratory.asks_named_server(check) else {}
     return record.model_copy(
         update={
             "attribution": attribution,
             "attempts": tuple(attempts),
-            "observation": {"fault": error.fault},
+            "observation": {"fault": error.fault, **server},
             "artifact_digest": laboratory.digest(check.cell),
         }
     )

@@ -38,10 +38,12 @@ class CheckoutReport:
 
     Attributes:
         looked_at: how many of what, for instance {"playbooks": 12}.
+        notices: what playbooks say that nobody acts on, or that their authors should know: no problem.
     """
 
     problems: list[Problem] = field(default_factory=list)
     looked_at: dict[str, int] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
 
 
 def check_checkout(root: Path) -> CheckoutReport:
@@ -65,7 +67,7 @@ def _playbooks(directory: Path, report: CheckoutReport) -> None:
     for path in paths:
         try:
             playbook = load_playbook(path, check_oracle=validate_config)
-            make_plan(playbook)
+            report.notices += [notice.at(path) for notice in make_plan(playbook).notices]
             loaded.append(playbook)
         except PlaybookError as error:
             report.problems.append(Problem(str(path), str(error)))

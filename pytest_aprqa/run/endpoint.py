@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.engine.protocol import Engine, EngineError, Fault, Request
-from pytest_aprqa.engine.remote import RemoteEngine, endpoint_at
+from pytest_aprqa.engine.remote import RemoteEngine
 from pytest_aprqa.judge.budget import budget_for
 from pytest_aprqa.judge.endpoint import EndpointAnswer, judge_endpoint
 from pytest_aprqa.judge.judgement import Judgement
@@ -26,17 +25,13 @@ def compare_with_endpoint(
     check: Check, laboratory: Laboratory
 ) -> tuple[Judgement, list[Generation]]:
     """Ask the prompts of a check greedily, and hold the answers against the reference."""
-    from pytest_aprqa.run.laboratory import API_KEY_VARIABLE
-
     limit = laboratory.timeout(check)
     reference = laboratory.engine(check.cell)
     report = laboratory.load(check)
-    server = RemoteEngine(
-        endpoint_at(
-            check.params["base_url"] or laboratory.settings.base_url or OLLAMA,
-            check.params["model"] or laboratory.plan.model.hf_repo,
-            os.environ.get(API_KEY_VARIABLE, ""),
-        )
+    settings = laboratory.settings
+    server = laboratory.remote(
+        check.params["base_url"] or settings.base_url or OLLAMA,
+        check.params["model"] or settings.base_url_model,
     )
     asked = [
         question(prompt, PROBE_TOKENS, chat=report.has_chat_template)

@@ -8,6 +8,7 @@ from pytest_aprqa.words import Attribution, Outcome
 
 _ENGINE = {
     Fault.LOAD: (Outcome.FALSIFIED, Attribution.MODEL),
+    Fault.INFERENCE: (Outcome.FALSIFIED, Attribution.ENGINE),
     Fault.CRASH: (Outcome.CRASHED, Attribution.ENGINE),
     Fault.TIMEOUT: (Outcome.TIMEOUT, Attribution.ENGINE),
     Fault.UNSUPPORTED: (Outcome.INCONCLUSIVE, Attribution.ENGINE),

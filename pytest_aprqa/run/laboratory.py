@@ -34,7 +34,15 @@ from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import settled
 from pytest_aprqa.verdict.record import RecordError, Run
 from pytest_aprqa.verdict.run_file import read_run
-from pytest_aprqa.words import REFERENCE, REFERENCE_ENGINE, Backend, Cell, Gateway, Outcome
+from pytest_aprqa.words import (
+    REFERENCE,
+    REFERENCE_ENGINE,
+    Backend,
+    Cell,
+    Gateway,
+    Modality,
+    Outcome,
+)
 
 T = TypeVar("T")
 
@@ -197,12 +205,31 @@ class Laboratory:
 
     def server(self, cell: Cell) -> Engine:
         """Return who answers over HTTP: the engine's own server, or the one the user named."""
-        if self.settings.base_url is None:
-            return self.engine(cell)
-        endpoint = endpoint_at(
-            self.settings.base_url, self.plan.model.hf_repo, os.environ.get(API_KEY_VARIABLE, "")
-        )
-        return RemoteEngine(endpoint)
+        return self._named_server or self.engine(cell)
+
+    def asks_named_server(self, check: Check) -> bool:
+        """Whether a check asks the server the user named, if there is one."""
+        if self._named_server is None:
+            return False
+        if check.kind is CheckKind.PARITY:
+            return check.subject == "modality" or not check.params.get("base_url", "other")
+        return check.cell.modality in (Modality.SERVE, Modality.CHAT)
+
+    def answering(self, check: Check) -> str:
+        """Name who answers the question of a check, for its record."""
+        if self._named_server is not None and self.asks_named_server(check):
+            return self._named_server.name
+        return self.load(check).engine
+
+    @cached_property
+    def _named_server(self) -> RemoteEngine | None:
+        address, model = self.settings.base_url, self.settings.base_url_model
+        return self.remote(address, model) if address else None
+
+    def remote(self, address: str, model: str | None) -> RemoteEngine:
+        """Return a server somebody else runs, by its address and the model's name there."""
+        key = os.environ.get(API_KEY_VARIABLE, "")
+        return RemoteEngine(endpoint_at(address, model or self.plan.model.hf_repo, key))
 
     def load(self, check: Check) -> LoadReport:
         """Load the engine of a check, or return the report of the load already made."""

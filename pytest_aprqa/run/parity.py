@@ -54,6 +54,9 @@ def _modalities(check: Check, laboratory: Laboratory) -> Result:
     by_run = _by_run(request, by_chat, laboratory.engine(check.cell), limit)
     by_serve = laboratory.server(check.cell).generate_over_http(request, limit)
     judgement = judge_modalities(run=by_run, chat=by_chat, serve=by_serve)
+    if laboratory.asks_named_server(check):
+        told = f"{laboratory.answering(check)} tells no tokens: its answer is compared as text."
+        judgement = replace(judgement, reason=f"{judgement.reason} {told}")
     return judgement, [g for g in (by_run, by_chat, by_serve) if g is not None]
 
 
@@ -103,7 +106,16 @@ def _backends(check: Check, laboratory: Laboratory) -> Result:
 def _answers(check: Check, cell: Cell, laboratory: Laboratory) -> list[Generation]:
     if reason := laboratory.unavailable(replace(check, cell=cell)):
         raise BlockedError(reason)
-    return probes(check, laboratory, cell)[:PROMPTS]
+    return [*probes(check, laboratory, cell)[:PROMPTS], *_asked_for(check, cell, laboratory)]
+
+
+def _asked_for(check: Check, cell: Cell, laboratory: Laboratory) -> list[Generation]:
+    """Return the answer to the prompt that the playbook names for this check, if it names one."""
+    if "prompt" not in check.params:
+        return []
+    chat = laboratory.load(replace(check, cell=cell)).has_chat_template
+    request = question(check.params["prompt"], check.params["max_tokens"], chat=chat)
+    return laboratory.engine(cell).generate([request], laboratory.timeout(check))
 
 
 _COMPARISONS: dict[str, Callable[[Check, Laboratory], Result]] = {

@@ -47,7 +47,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
         return Observed(
             judgement=asking.passed(),
             observation=observation,
-            engine=loaded.engine,
+            engine=laboratory.answering(check),
             artifact_digest=laboratory.digest(check.cell),
         )
     scenario, generation = asking.scenario(failure), asking.ask(failure)
@@ -57,7 +57,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
         answer=generation.text,
         raw=generation.raw,
         observation={**observation, "generation": generation_record(generation)},
-        engine=loaded.engine,
+        engine=laboratory.answering(check),
         artifact_digest=laboratory.digest(check.cell),
     )
 

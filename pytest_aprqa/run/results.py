@@ -19,11 +19,11 @@ from pytest_aprqa.artifact.digest import sha256_of_file
 from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.engine.devices import gpu_names
 from pytest_aprqa.engine.open import usable_cores
-from pytest_aprqa.playbook.check import LOOKING_BACK, Check, CheckKind
+from pytest_aprqa.playbook.check import LOOKING_BACK, Check
 from pytest_aprqa.playbook.endpoint import ENDPOINT
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import REFERENCE, Attribution, Category, Cell, Gateway, Modality, Outcome
+from pytest_aprqa.words import REFERENCE, Attribution, Category, Cell, Gateway, Outcome
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -116,10 +116,7 @@ def _looks_elsewhere(check: Check, laboratory: Laboratory) -> bool:
     """Whether a check looks at other results, or at a server we do not know."""
     if check.kind in LOOKING_BACK or check.subject == Gateway.G3:
         return True
-    if check.subject == ENDPOINT:
-        return True
-    over_http = check.cell.modality is Modality.SERVE or check.kind is CheckKind.PARITY
-    return over_http and laboratory.settings.base_url is not None
+    return check.subject == ENDPOINT or laboratory.asks_named_server(check)
 
 
 def _is_lasting(evidence: Evidence) -> bool:

@@ -37,7 +37,7 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
             "generation": generation_record(generation),
             **({PROMPT_FAULT: fault} if fault else {}),
         },
-        engine=loaded.engine,
+        engine=laboratory.answering(check),
         artifact_digest=laboratory.digest(check.cell),
     )
 

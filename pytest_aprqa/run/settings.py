@@ -21,7 +21,8 @@ class Settings:
         artifact_cache: where conversions are kept; None for the user's cache directory.
         no_gpu: take GPU cells out of the plan.
         apr_binary: path or name of a real `apr` binary that is to run the APR cells.
-        base_url: an OpenAI-compatible server that is to answer the serve modality.
+        base_url: an OpenAI-compatible server that is to answer the serve and chat modalities.
+        base_url_model: name of the model there; None when it is `hf_repo`.
         offline: do not ask the hub or a package index for the model.
         resume: go on with the run whose journal lies there.
         threads: compute threads per engine; None lets the engine use every core.
@@ -44,6 +45,7 @@ class Settings:
     no_gpu: bool = False
     apr_binary: str | None = None
     base_url: str | None = None
+    base_url_model: str | None = None
     offline: bool = False
     resume: bool = False
     threads: int | None = None

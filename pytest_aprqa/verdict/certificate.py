@@ -19,6 +19,8 @@ PASS_THRESHOLD = 700
 CERTIFIED_THRESHOLD = 850
 DEEP_THRESHOLD = 900
 CONFIDENCE = 0.95
+SERVER = "server"
+"""Key of the observation in the record of a check that failed to ask the server of `--base-url`."""
 
 
 def pass_threshold(tier: Tier) -> int:
@@ -80,7 +82,8 @@ class Certificate(BaseModel):
             has, and they were found sound; never true for a model that exists only as GGUF.
         proof: what the answers prove about the pass rate.
         reused: names of the checks whose result is that of an earlier run.
-        exit_ok: the run reaches its tier's threshold with every gateway corroborated.
+        exit_ok: the run reaches its tier's threshold with every gateway corroborated, and the
+            server that was to be asked gave an answer to everything.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -152,6 +155,7 @@ def certify(
             status in (Status.CERTIFIED, Status.PROVISIONAL, Status.PARTIAL)
             and mqs.gateways_hold
             and mqs.raw >= plan.threshold
+            and not any(_is_unanswered(record) for record in records)
         ),
     )
 
@@ -182,6 +186,11 @@ def _status(
     if mqs.raw >= needed:
         return Status.CERTIFIED, ""
     return Status.PROVISIONAL, _low_score(f"MQS {mqs.raw}", needed, failed)
+
+
+def _is_unanswered(record: Evidence) -> bool:
+    """Whether the server a user named left a check without verdict: they asked to know of it."""
+    return record.outcome is Outcome.INCONCLUSIVE and SERVER in record.observation
 
 
 def _low_score(score: str, needed: int, failed: Sequence[Evidence]) -> str:

@@ -14,6 +14,12 @@ def checkout(certified, tmp_path):
     return root
 
 
+def write_playbook(root, more):
+    path = root / "playbooks" / "tiny.playbook.yaml"
+    path.parent.mkdir()
+    path.write_text(f"name: tiny\nmodel: {{hf_repo: o/n}}\n{more}")
+
+
 def test_a_checkout_proves_every_claim_of_its_registry(cli, checkout):
     result = cli("validate", checkout, "--json")
     assert result.code == 0, result
@@ -52,9 +58,7 @@ def test_a_record_changed_after_it_was_written_down_is_found(cli, checkout):
 
 
 def test_a_playbook_with_an_unknown_oracle_is_found(cli, tmp_path):
-    path = tmp_path / "playbooks" / "bad.playbook.yaml"
-    path.parent.mkdir()
-    path.write_text("name: bad\nmodel: {hf_repo: o/n}\noracles:\n  - type: contians\n")
+    write_playbook(tmp_path, "oracles:\n  - type: contians\n")
     result = cli("validate")
     assert result.code == 1
     assert "did you mean 'contains'?" in result.out
@@ -68,3 +72,10 @@ def test_a_place_without_anything_to_check_is_no_success(cli):
 def test_this_repository_is_valid(cli, checkout_root):
     result = cli("validate", checkout_root)
     assert result.code == 0, result.out
+
+
+def test_what_a_playbook_asks_and_nobody_does_is_a_notice_and_no_problem(cli, tmp_path):
+    write_playbook(tmp_path, "kernel_profile: {family: qwen2}\n")
+    result = cli("validate")
+    assert result.code == 0
+    assert "notice: playbooks/tiny.playbook.yaml:3: kernel_profile: kernels are not" in result.out

@@ -62,6 +62,19 @@ def test_the_names_of_edge_cases_are_reserved(problems: Problems) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("machine", "field"),
+    [
+        ("{initial: b, states: [a]}", "initial"),
+        ("{states: [a], transitions: [{from: a, to: b}]}", "transitions[0].to"),
+        ("{states: {a: {transitions: [{event: e, target: b}]}}}", "states.a.transitions[0].target"),
+    ],
+)
+def test_a_state_that_is_named_must_be_there(problems: Problems, machine: str, field: str) -> None:
+    [said] = problems(f"state_machine: {machine}\n")
+    assert said == f"{FILE}:4: state_machine.{field}: there is no state 'b'; there are a"
+
+
 def only_sums(type_: str, config: Mapping[str, Any]) -> None:
     if type_ != "arithmetic":
         raise ValueError(f"there is no oracle {type_!r}")

@@ -302,7 +302,7 @@ def test_a_playbook_cannot_be_changed(load: Load) -> None:
         ("profile_ci: {gates: [F-PROFILE-CI-001]}", "profile_ci.gates"),
         (
             "differential_tests: {fingerprint: {enabled: 'true', tensors: all}}",
-            "differential_tests.fingerprint",
+            "differential_tests.fingerprint.tensors",
         ),
     ],
 )
@@ -318,7 +318,7 @@ def test_a_field_without_effect_is_named_to_the_user_with_its_line(
     "extra",
     [
         "trace_payload: {enabled: 'false'}",
-        "differential_tests: {tensor_diff: {enabled: 'off'}}",
+        "differential_tests: {tensor_diff: {enabled: 'off', filter: attn}}",
         "kernel_profile:",
     ],
 )

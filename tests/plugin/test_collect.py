@@ -162,3 +162,13 @@ def test_a_plan_that_may_stop_early_promises_what_its_certificate_would_state(se
     )
     asking_all = session.run("--aprqa-plan", "--aprqa-no-early-stop", playbook=playbook)
     asking_all.stdout.fnmatch_lines(["If all 100 distinct prompts pass * >= 0.970 at 95 %."])
+
+
+def test_what_a_playbook_asks_and_nobody_does_is_said_at_collection(session):
+    session.write(session.playbook + "kernel_profile: {family: qwen2}\n")
+    result = session.pytester.runpytest_inprocess("--collect-only", "-q")
+    line = len(session.playbook.splitlines()) + 1
+    assert f"tiny.playbook.yaml:{line}: kernel_profile: kernels are not observed" in (
+        result.stdout.str()
+    )
+    assert result.ret == 0

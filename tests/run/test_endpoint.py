@@ -5,23 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from pytest_aprqa.engine.open import open_engine
-from pytest_aprqa.engine.protocol import Endpoint
 from pytest_aprqa.playbook.load import load_playbook
 from pytest_aprqa.playbook.plan import make_plan
 from pytest_aprqa.run.check import run_check
-from pytest_aprqa.run.convert_file import convert_to
-from pytest_aprqa.run.facts import artifacts_at
 from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import Attribution, Backend, Outcome
+from pytest_aprqa.words import Attribution, Outcome
 
 BUILTIN = Path(__file__).parents[2] / "pytest_aprqa" / "builtin" / "aprqa-reference"
 PLAYBOOK = """\
@@ -36,26 +30,6 @@ ollama_parity:
   quantizations: [q8_0]
   prompts: ["What is 2+2?", "What is the capital of France?"]
 """
-
-
-@pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Serve a model's GGUF with llama.cpp's own server."""
-    engines = []
-
-    def start(model: Path) -> Endpoint:
-        gguf = tmp_path / f"{model.name}.gguf"
-        convert_to(model, gguf, "Q8_0", force=False)
-        [artifact] = artifacts_at(gguf)
-        engine = open_engine(artifact, Backend.CPU, log_dir=tmp_path, threads=1)
-        engines.append(engine)
-        endpoint = engine.serve(60.0)
-        monkeypatch.setenv("APRQA_API_KEY", endpoint.api_key)
-        return endpoint
-
-    yield start
-    for engine in engines:
-        engine.close()
 
 
 def parity(tmp_path: Path, url: str, model: str = "any") -> Evidence:

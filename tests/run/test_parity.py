@@ -12,6 +12,7 @@ from pytest_aprqa.playbook.plan import make_plan
 from pytest_aprqa.run.check import run_check
 from pytest_aprqa.run.convert_file import convert_to
 from pytest_aprqa.run.laboratory import Laboratory
+from pytest_aprqa.run.parity import PROMPTS
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import Outcome
@@ -43,10 +44,11 @@ def test_the_first_tensor_that_differs_is_named_with_its_layer(tmp_path: Path, g
     assert f"the first of them in layer 2: {MATRIX} differs beyond rounding" in found.reason
 
 
-def carried_out(place: Path, gguf: Path, name: str) -> Evidence:
+def carried_out(place: Path, gguf: Path, name: str, more: str = "") -> Evidence:
     """Carry out one check of a playbook."""
     path = place / "differs-mvp.playbook.yaml"
-    path.write_text(PLAYBOOK.format(reference=json.dumps(str(BUILTIN)), gguf=json.dumps(str(gguf))))
+    text = PLAYBOOK.format(reference=json.dumps(str(BUILTIN)), gguf=json.dumps(str(gguf)))
+    path.write_text(text + more)
     plan = make_plan(load_playbook(path))
     names = [check.name for check in plan.checks]
     assert name in names, names
@@ -55,3 +57,9 @@ def carried_out(place: Path, gguf: Path, name: str) -> Evidence:
         return run_check(plan.checks[names.index(name)], laboratory)
     finally:
         laboratory.close()
+
+
+def test_the_prompt_a_playbook_names_is_asked_of_both_formats(tmp_path: Path, gguf: Path) -> None:
+    asked = "differential_tests: {inference_compare: {enabled: true, prompt: Who are you?}}\n"
+    found = carried_out(tmp_path, gguf, "format-parity[gguf-cpu]", asked)
+    assert len(found.observation["generations"]) == 2 * (PROMPTS + 1)
