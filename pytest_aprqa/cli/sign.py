@@ -62,7 +62,7 @@ def sign(
     playbook: PlaybookOption = None,
     model_path: ModelPath = None,
 ) -> None:
-    """Sign evidence, journal, artifact digests and registry row, once they are found to agree."""
+    """Sign evidence, journal, reports, artifact digests and registry row, once they are found to agree."""
     from pytest_aprqa.run.verify import statement_about, verify_exhibit
     from pytest_aprqa.verdict.run_file import read_run, replace_content
     from pytest_aprqa.verdict.signature import sign as sign_statement
