@@ -162,6 +162,11 @@ def broken_template(bench: Bench) -> None:
     bench.alone = True
 
 
+def end_that_no_token_is(bench: Bench) -> None:
+    path = bench.directory / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [2, 400]}))
+
+
 def copied(bench: Bench) -> None:
     tensors = bench.tensors()
     tensors[OTHER_UP] = replace(tensors[UP], name=OTHER_UP)
@@ -282,6 +287,7 @@ FAULTS: dict[str, Callable[[Bench], object]] = {
     ),
     "G0-FILE": lambda b: b.weights.write_bytes(b""),
     "G0-FORMAT": another_format,
+    "G0-GENERATION": end_that_no_token_is,
     "G0-HEADER": lambda b: b.patch(b"{", b"["),
     "G0-INDEX": index_to_nowhere,
     "G0-METADATA": lambda b: b.apr(no_json),
