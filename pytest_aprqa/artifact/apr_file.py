@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -174,13 +175,18 @@ def _refuse_sections(path: Path, header: _Header) -> None:
 
 def _metadata(path: Path, data: Bytes, header: _Header) -> dict[str, object]:
     try:
-        metadata = parse_object(data[header.metadata : header.metadata_end].tobytes())
+        # Of a key that occurs twice readers take the last.
+        text = data[header.metadata : header.metadata_end].tobytes()
+        metadata = parse_object(text, unique_keys=False)
     except JsonError as error:
         raise malformed(
             path, "G0-METADATA", f"metadata is not valid JSON: {error}", f"byte {header.metadata}"
         ) from None
     refuse_metadata(path, metadata)
     refuse_shard(path, metadata)
+    if AprFlag.SHARDED in header.flags and not metadata.get("sharding"):
+        message = "flags say SHARDED, but the metadata have no sharding"
+        raise malformed(path, "G0-HEADER", message, "byte 6")
     return metadata
 
 
@@ -253,9 +259,15 @@ def _dtype(path: Path, name: str, code: int, shape: tuple[int, ...], size: int) 
     Code 8 meant APR_Q4 once; files in which it means GGML's Q8_0 exist too and differ in size.
     """
     if code == _LEGACY_Q4:
-        row = shape[-1] if shape else 1
-        is_q8_0 = row % 32 == 0 and size == padded_nbytes(DType.Q8_0, shape)
-        return DType.Q8_0 if is_q8_0 and size else DType.APR_Q4
+        as_rows, whole = padded_nbytes(DType.Q8_0, shape), padded_nbytes(DType.Q8_0, (prod(shape),))
+        if size and size == whole != as_rows:
+            raise unsupported(
+                path,
+                "type code 8 means Q8_0 here, in blocks that cross the ends of rows, which are not "
+                "read; convert the model again",
+                f"tensor {name!r}",
+            )
+        return DType.Q8_0 if size and size == as_rows == whole else DType.APR_Q4
     dtype = DType.APR_Q8 if code == _LEGACY_Q8 else APR_DTYPES.get(code)
     if dtype is None:
         raise malformed(path, "G0-DTYPE", f"unknown type code {code}", f"tensor {name!r}")

@@ -81,8 +81,12 @@ def _is_text_or_null(value: object) -> bool:
     return value is None or isinstance(value, str)
 
 
+def _is_u64(value: object) -> bool:
+    return is_count(value) and isinstance(value, int) and value < 2**64
+
+
 def _is_count_or_null(value: object) -> bool:
-    return value is None or is_count(value)
+    return value is None or _is_u64(value)
 
 
 def _is_number_or_null(value: object) -> bool:
@@ -134,11 +138,11 @@ _NUMBERS = ("rope_theta", "rms_norm_eps")
 def _fields() -> dict[str, tuple[Predicate, str]]:
     fields: dict[str, tuple[Predicate, str]] = {
         "model_type": (_is_text, "a string"),
-        "total_size": (is_count, "an unsigned integer"),
-        "param_count": (is_count, "an unsigned integer"),
+        "total_size": (_is_u64, "an unsigned integer of 64 bits"),
+        "param_count": (_is_u64, "an unsigned integer of 64 bits"),
     }
     fields |= dict.fromkeys(_TEXTS, (_is_text_or_null, "a string or null"))
-    fields |= dict.fromkeys(_COUNTS, (_is_count_or_null, "an unsigned integer or null"))
+    fields |= dict.fromkeys(_COUNTS, (_is_count_or_null, "an unsigned integer of 64 bits or null"))
     fields |= dict.fromkeys(_NUMBERS, (_is_number_or_null, "a number or null"))
     for canonical, others in ALIASES.items():
         fields |= dict.fromkeys(others, fields[canonical])
@@ -151,12 +155,12 @@ _RECORDS: dict[str, dict[str, tuple[Predicate, str, bool]]] = {
         "quant_type": (_is_text, "a string", True),
         "bits": (_is_byte, "an integer below 256", True),
         "symmetric": (_is_flag, "true or false", True),
-        "block_size": (_is_count_or_null, "an unsigned integer or null", False),
+        "block_size": (_is_count_or_null, "an unsigned integer of 64 bits or null", False),
     },
     "sharding": {
-        "shard_count": (is_count, "an unsigned integer", True),
-        "shard_index": (is_count, "an unsigned integer", True),
-        "total_size": (is_count, "an unsigned integer", True),
+        "shard_count": (_is_u64, "an unsigned integer of 64 bits", True),
+        "shard_index": (_is_u64, "an unsigned integer of 64 bits", True),
+        "total_size": (_is_u64, "an unsigned integer of 64 bits", True),
         "pattern": (_is_text_or_null, "a string or null", False),
     },
     "special_tokens": {

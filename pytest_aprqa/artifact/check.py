@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pytest_aprqa.artifact.check_generation import check_generation
 from pytest_aprqa.artifact.check_reference import check_reference
 from pytest_aprqa.artifact.check_tensors import check_tensors
 from pytest_aprqa.artifact.check_tokenizer import check_tokenizer
@@ -76,7 +77,13 @@ def _check_model(artifact: Artifact, model: ModelSpec | None) -> FileReport:
         config = read_config(artifact.format, artifact.path, file)
         stated = FileReport(tuple(_unexpected_config(config, model)), {"config": 1})
         return merged(
-            (remote, stated, check_tensors(file, config), check_tokenizer(artifact, config))
+            (
+                remote,
+                stated,
+                check_tensors(file, config),
+                check_tokenizer(artifact, config),
+                check_generation(artifact, config),
+            )
         )
 
 

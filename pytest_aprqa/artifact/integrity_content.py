@@ -49,6 +49,7 @@ def check_contents(tensors: TensorFile) -> FileReport:
         checked["tensors"] += 1
         checked["elements"] += statistics.elements
         checked["bytes"] += info.nbytes
+    findings.extend(siblings.compare())
     return FileReport(tuple(findings), checked)
 
 

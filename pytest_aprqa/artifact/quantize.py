@@ -60,7 +60,8 @@ def encode_apr_q8(values: Floats) -> Bytes:
     flat = values.reshape(-1)
     scale = np.abs(flat).max(keepdims=True) / np.float32(127)
     scale[scale == 0] = 1
-    quants = np.clip(round_half_away(flat / scale), -127, 127).astype(np.int8)
+    with np.errstate(invalid="ignore"):  # the scale tells that a value is not finite
+        quants = np.clip(round_half_away(flat / scale), -127, 127).astype(np.int8)
     return np.concatenate([scale.view(np.uint8), quants.view(np.uint8)])
 
 
@@ -76,7 +77,8 @@ def encode_apr_q4(values: Floats) -> Bytes:
     blocks.reshape(-1)[:count] = flat
     scales = np.abs(blocks).max(axis=1, keepdims=True) / np.float32(7)
     scales[scales == 0] = 1
-    quants = np.clip(round_half_away(blocks / scales), -8, 7).astype(np.int8)
+    with np.errstate(invalid="ignore"):  # the scale tells that a value is not finite
+        quants = np.clip(round_half_away(blocks / scales), -8, 7).astype(np.int8)
     nibbles = (quants + np.int8(8)).view(np.uint8)
     nibbles.reshape(-1)[count:] = 0
     encoded = np.empty((len(blocks), 18), np.uint8)

@@ -56,8 +56,8 @@ class SafeTensorsFile(MappedTensors):
     def _read_file(self, path: Path) -> None:
         data = self._map(path)
         header, start = _header(path, data[: 8 + MAX_HEADER_BYTES].data, data.size)
-        metadata = header.pop("__metadata__", {})
-        self._metadata.update(_string_map(path, metadata))
+        metadata = header.pop("__metadata__", None)
+        self._metadata.update({} if metadata is None else _string_map(path, metadata))
         infos = [_tensor(path, name, entry, start) for name, entry in header.items()]
         infos.sort(key=lambda info: (info.offset, info.offset + info.nbytes))
         _refuse_holes(path, infos, start, data.size)
@@ -139,8 +139,8 @@ def _string_map(path: Path, metadata: object) -> dict[str, str]:
 
 def _tensor(path: Path, name: str, entry: object, start: int) -> TensorInfo:
     where = f"tensor {name!r}"
-    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise malformed(path, "G0-HEADER", "must have exactly dtype, shape and data_offsets", where)
+    if not isinstance(entry, dict) or not entry.keys() >= {"dtype", "shape", "data_offsets"}:
+        raise malformed(path, "G0-HEADER", "must have dtype, shape and data_offsets", where)
     offsets, shape = entry["data_offsets"], entry["shape"]
     if not _counts(shape) or not _counts(offsets) or len(offsets) != 2:
         raise malformed(

@@ -15,6 +15,7 @@ import pytest
 from pytest_aprqa.artifact.apr_file import AprFile
 from pytest_aprqa.artifact.apr_layout import header_checksum
 from pytest_aprqa.artifact.apr_write import write_apr
+from pytest_aprqa.artifact.dtypes import from_float32
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
@@ -222,6 +223,39 @@ def test_legacy_type_codes_are_read(tmp_path: Path, stored: DType, code: int, re
         np.testing.assert_array_equal(file.read("a"), expected)
 
 
+@pytest.mark.parametrize("shape", [(3, 32), (33,), (2, 3, 16)])
+def test_a_legacy_code_may_mean_blocks_of_ggml(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    flat = np.zeros(-(-values.size // 32) * 32, np.float32)
+    flat[: values.size] = values.reshape(-1)
+    with AprFile(legacy(tmp_path / "x.apr", shape, from_float32(flat, DType.Q8_0))) as file:
+        assert file.tensors["a"].dtype is DType.Q8_0
+        assert np.abs(file.read("a") - values).max() < 0.5
+
+
+@pytest.mark.parametrize("shape", [(2, 48), (6, 16), (3, 5)])
+def test_blocks_across_rows_are_unsupported_and_no_fault(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    blocks = np.zeros(-(-int(np.prod(shape)) // 32) * 34, np.uint8)
+    with pytest.raises(ArtifactError, match="blocks that cross the ends of rows") as caught:
+        AprFile(legacy(tmp_path / "x.apr", shape, blocks))
+    assert caught.value.fault is ArtifactFault.UNSUPPORTED
+
+
+def legacy(path: Path, shape: tuple[int, ...], raw: np.ndarray) -> Path:
+    """Write an APR file with one tensor of type code 8."""
+    write_apr(path, [TensorSource("a", DType.U8, (raw.size,), lambda: raw)], {})
+    data = bytearray(path.read_bytes())
+    start = u64(data, INDEX)
+    entry = struct.pack("<HcBB", 1, b"a", 8, len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
+    entry += struct.pack("<QQ", 0, raw.size)
+    assert start + len(entry) <= u64(data, DATA)
+    data[start : u64(data, DATA)] = entry.ljust(u64(data, DATA) - start, b"\0")
+    path.write_bytes(sealed(data))
+    return path
+
+
 def with_metadata(path: Path, text: bytes) -> Path:
     """Write an empty APR file with this metadata."""
     padded = text + bytes(-len(text) % 64)
@@ -243,10 +277,11 @@ def with_metadata(path: Path, text: bytes) -> Path:
         b'{"a":1}x',
         b'{"a":"\xff"}',
         b'{"a":"\\ud800"}',
-        b'{"name":"a","name":"b"}',
         b"[" * 100_000,
         b'{"model_type":null}',
         b'{"total_size":-1}',
+        b'{"total_size":18446744073709551616}',
+        b'{"hidden_size":1000000000000000000000000000000}',
         b'{"hidden_size":896.0}',
         b'{"hidden_size":true}',
         b'{"rope_theta":"1e6"}',
@@ -276,6 +311,21 @@ def test_metadata_that_no_reader_accepts_is_refused(tmp_path: Path, text: bytes)
 def test_metadata_that_readers_accept_is_read(tmp_path: Path, metadata: dict[str, Any]) -> None:
     path = with_metadata(tmp_path / "x.apr", json.dumps(metadata).encode())
     assert dict(AprFile(path).metadata) == metadata
+
+
+def test_of_a_key_that_occurs_twice_the_last_one_counts(tmp_path: Path) -> None:
+    path = with_metadata(tmp_path / "x.apr", b'{"name":"a","name":"b"}')
+    assert AprFile(path).metadata["name"] == "b"
+
+
+def test_a_shard_must_say_which_it_is(tmp_path: Path) -> None:
+    path = with_metadata(tmp_path / "x.apr", b'{"sharding":null}')
+    data = bytearray(path.read_bytes())
+    data[6:8] = struct.pack("<H", 0x0410)
+    path.write_bytes(sealed(data))
+    with pytest.raises(ArtifactError, match="SHARDED, but the metadata have no sharding") as caught:
+        AprFile(path)
+    assert caught.value.rule == "G0-HEADER"
 
 
 def test_one_shard_of_several_is_unsupported(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ class Bench:
 
 @pytest.fixture
 def bench(rule: str, tiny_models: Any, tmp_path: Path) -> Bench:
-    name = "llama-tied" if rule == "F-LAYOUT-CONTRACT-003" else "llama"
+    name = {"F-LAYOUT-CONTRACT-003": "llama-tied", "G0-SCALE": "smollm3"}.get(rule, "llama")
     shutil.copytree(tiny_models.directory / name, tmp_path / "model")
     return Bench(tmp_path / "model", tiny_models.artifact(name))
 
@@ -160,6 +160,11 @@ def other_head(bench: Bench) -> None:
 def broken_template(bench: Bench) -> None:
     (bench.directory / "chat_template.jinja").write_text("{% for %}")
     bench.alone = True
+
+
+def end_that_no_token_is(bench: Bench) -> None:
+    path = bench.directory / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [2, 400]}))
 
 
 def copied(bench: Bench) -> None:
@@ -282,6 +287,7 @@ FAULTS: dict[str, Callable[[Bench], object]] = {
     ),
     "G0-FILE": lambda b: b.weights.write_bytes(b""),
     "G0-FORMAT": another_format,
+    "G0-GENERATION": end_that_no_token_is,
     "G0-HEADER": lambda b: b.patch(b"{", b"["),
     "G0-INDEX": index_to_nowhere,
     "G0-METADATA": lambda b: b.apr(no_json),
@@ -291,6 +297,7 @@ FAULTS: dict[str, Callable[[Bench], object]] = {
     "G0-PICKLE": unpickled,
     "G0-REMOTE-CODE": lambda b: b.config(auto_map={"AutoModel": "code.Model"}),
     "G0-REPEATED-TENSOR": copied,
+    "G0-SCALE": lambda b: b.change(UP, lambda array: array * 1000),
     "G0-TEMPLATE": broken_template,
     "G0-TENSOR-DUPLICATE": twice_in_shards,
     "G0-TENSOR-NAME": lambda b: b.apr(in_index(0, "H", 0)),

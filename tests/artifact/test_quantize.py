@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_aprqa.artifact.dtypes import from_float32, to_float32
+from pytest_aprqa.artifact.dtypes import from_float32, nbytes, to_float32
 from pytest_aprqa.artifact.quantize import round_half_away
 from pytest_aprqa.artifact.tensor_file import DType
 
@@ -84,3 +84,12 @@ def test_block_types_come_back_within_half_a_step(dtype: DType) -> None:
     # Q4_0 and Q5_0 clip the end opposite to the extreme: a whole step there.
     step = 2 / levels * (2 if dtype.value.endswith("_0") else 1)
     assert np.abs(decoded - array).max() <= step * 0.51
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [DType.APR_Q4, DType.APR_Q8])
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_what_is_not_finite_is_encoded_in_silence(dtype: DType, broken: float) -> None:
+    values = np.ones(64, np.float32)
+    values[3] = broken
+    assert from_float32(values, dtype).size == nbytes(dtype, (64,))
