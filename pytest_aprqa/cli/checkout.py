@@ -34,7 +34,7 @@ def validate(
         as_json(asdict(report))
     else:
         for problem in report.problems:
-            say(f"{problem.where}: {problem.text}")
+            say(str(problem))
         looked = ", ".join(f"{count} {what}" for what, count in report.looked_at.items())
         say(f"{looked}: {len(report.problems)} problems")
     if not any(report.looked_at.values()):

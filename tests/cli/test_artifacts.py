@@ -71,15 +71,20 @@ def test_a_conversion_replaces_nothing_that_it_has_not_made(cli, builtin, tmp_pa
     [
         (["convert", "nowhere.gguf", "x.apr"], 3, "does not exist"),
         (["convert", "{model}", "x.zip"], 2, "names no format"),
-        (["convert", "{model}", "x.gguf", "-q", "Q99"], 2, "'Q99'"),
+        (["convert", "{model}", "there/x.gguf", "-q", "Q99"], 2,
+         "'Q99' cannot be made for gguf; these can: F32, F16, BF16, "),
+        (["convert", "nowhere", "x", "-q", "Q8_0"], 2, "for safetensors; these can: F32, F16, BF16"),
+        (["validate-contract", "/dev/null"], 3, "is neither a file nor a directory"),
         (["validate-contract", "."], 3, "holds no model"),
         (["validate-contract", "text.txt"], 3, "is no model file"),
         (["diagnose", "nowhere"], 3, "does not exist"),
         (["diagnose", "{model}", "--format", "safetensors"], 2, "are the reference"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_model_is_said_in_one_sentence(cli, builtin, tmp_path, arguments, code, words):
-    (tmp_path / "text.txt").write_text("no model")
+    (tmp_path / "there").mkdir()
+    for name in ("text.txt", "there/x.gguf"):
+        (tmp_path / name).write_text("no model")
     result = cli(*(str(builtin) if part == "{model}" else part for part in arguments))
     assert (result.code, words in result.sentence) == (code, True), result
 
