@@ -12,7 +12,7 @@ from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import Json, ModelCache, Threads
 from pytest_aprqa.cli.playbooks import is_local, local_id
 from pytest_aprqa.cli.require import require_id
-from pytest_aprqa.cli.show import as_json, say, table
+from pytest_aprqa.cli.show import as_json, busy, say, table
 
 if TYPE_CHECKING:
     from pytest_aprqa.artifact.model import Artifact
@@ -112,7 +112,8 @@ def _make(path: Path, family: str, hf_repo: str | None, model: Path | None, run:
         raise UserError(f"a corpus is made from SafeTensors, and {model} is {reference.format}")
     name = hf_repo or local_id(model)
     require_id(name)
-    corpus = make_corpus(family, name, reference, run)
+    with busy(f"Asking {model} for its corpus"):
+        corpus = make_corpus(family, name, reference, run)
     replace_content(path, corpus.model_dump_json().encode("utf-8"))
     say(f"{path}: {len(corpus.texts)} texts of {corpus.engine}, {corpus.dtype}")
 
@@ -123,7 +124,8 @@ def _check(path: Path, model: Path | None, cache: Path | None, run: EngineRun, j
     if not path.is_file():
         raise UserError(f"there is no corpus {path}; make it with --make", Exit.NOT_FOUND)
     corpus = read_corpus(path)
-    results = [(a, check_corpus(corpus, a, run)) for a in _artifacts(corpus, model, cache)]
+    with busy(f"Holding {model or corpus.model_id} against its corpus"):
+        results = [(a, check_corpus(corpus, a, run)) for a in _artifacts(corpus, model, cache)]
     if json:
         as_json(
             [

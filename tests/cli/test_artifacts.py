@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 
@@ -52,6 +57,27 @@ def test_a_model_is_converted_there_and_back_with_a_record(cli, builtin, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {
         "out", "back", "again.apr", "again.apr.conversion.json",
     }  # fmt: skip
+
+
+def test_long_work_is_seen_on_a_terminal_and_leaves_the_output_alone(builtin, tmp_path):
+    command = [sys.executable, "-m", "pytest_aprqa.cli", "convert", builtin, "model.apr"]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        command,
+        check=True,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # a terminal that is gone is no end of file but an error
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert b"Converting" in shown
+    assert done.stdout.startswith(b"model.apr: apr, 1 files")
 
 
 def test_a_conversion_replaces_nothing_that_it_has_not_made(cli, builtin, tmp_path):
