@@ -61,18 +61,19 @@ def quantization_dtype(name: str, target: Format) -> DType:
     if target is Format.APR:
         words |= _APR_WORDS
     dtype = words.get(name, words.get(name.upper()))
-    allowed = {
-        Format.SAFETENSORS: dtype in _FLOATS,
-        Format.APR: dtype in _APR_TYPES,
-        Format.GGUF: dtype is not None and (dtype in _FLOATS or is_ggml_block(dtype)),
-    }
-    if dtype is None or not allowed[target]:
+    if dtype is None or not _can_make(dtype, target):
+        possible = ", ".join(word for word, known in words.items() if _can_make(known, target))
         raise ArtifactError(
             ArtifactFault.UNSUPPORTED,
-            f"quantisation {name!r} cannot be made for {target}; "
-            f"name the file under `files:` in the playbook to test one that was made elsewhere",
+            f"quantisation {name!r} cannot be made for {target}; these can: {possible}",
         )
     return dtype
+
+
+def _can_make(dtype: DType, target: Format) -> bool:
+    if target is Format.APR:
+        return dtype in _APR_TYPES
+    return dtype in _FLOATS or (target is Format.GGUF and is_ggml_block(dtype))
 
 
 def with_target_dtypes(

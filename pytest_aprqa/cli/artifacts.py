@@ -12,7 +12,7 @@ import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import Json, Threads
-from pytest_aprqa.cli.show import as_json, say, table
+from pytest_aprqa.cli.show import as_json, busy, say, table
 from pytest_aprqa.words import Format
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def validate_contract(
     from pytest_aprqa.artifact.check import check_artifact
     from pytest_aprqa.run.facts import artifacts_at
 
-    reports = {str(a.path): check_artifact(a) for a in artifacts_at(model.expanduser())}
+    with busy(f"Checking {model}"):
+        reports = {str(a.path): check_artifact(a) for a in artifacts_at(model.expanduser())}
     if form is FindingFormat.SARIF:
         from importlib.metadata import version
 
@@ -88,7 +89,8 @@ def diagnose(
     wanted = [f for f in formats or Format if f is not Format.SAFETENSORS]
     if not wanted:
         raise UserError("SafeTensors are the reference; name apr, gguf or both with --format")
-    with tempfile.TemporaryDirectory(prefix="aprqa-") as folder:
+    doing = f"Checking the invariants of {model} in {', '.join(wanted)}"
+    with tempfile.TemporaryDirectory(prefix="aprqa-") as folder, busy(doing):
         work = Path(folder)
         records = list(
             run_diagnosis(
@@ -123,7 +125,8 @@ def convert(
     """Convert a model to another format, with a record of every change of dtype."""
     from pytest_aprqa.run.convert_file import convert_to
 
-    made = convert_to(source.expanduser(), destination.expanduser(), quantize, force=force)
+    with busy(f"Converting {source}"):
+        made = convert_to(source.expanduser(), destination.expanduser(), quantize, force=force)
     size = sum(path.stat().st_size for path in made.files)
     say(
         f"{destination}: {made.format}, {len(made.files)} files, {size} bytes, digest {made.digest}"

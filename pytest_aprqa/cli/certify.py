@@ -12,6 +12,7 @@ from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.option_group import takes
 from pytest_aprqa.cli.options import CERTIFICATIONS, PLAYBOOKS, REGISTRY, Registry
 from pytest_aprqa.cli.pytest_process import run_pytest
+from pytest_aprqa.cli.require import require_directory
 from pytest_aprqa.cli.run_options import RunOptions
 from pytest_aprqa.cli.selection import chosen_models, chosen_playbooks
 from pytest_aprqa.cli.show import complain
@@ -125,9 +126,10 @@ def _playbook_of(model: Path, output: Path) -> Path:
 
 
 def _settings(options: RunOptions, tier: Tier | None, output: Path | None) -> Settings:
-    """Return what decides over the plan."""
+    """Return what decides over the plan. Raises UserError when the output is no directory."""
     from pytest_aprqa.run.settings import Settings
 
+    require_directory(output or CERTIFICATIONS)
     return Settings(
         certifications=output or CERTIFICATIONS,
         tier=tier,
@@ -141,6 +143,8 @@ def plan_checked(playbook: Path, settings: Settings) -> PlannedPlaybook:
     from pytest_aprqa.playbook.find import SUFFIX
     from pytest_aprqa.run.planning import plan_playbook
 
+    if playbook.is_dir():
+        raise UserError(f"{playbook} is a directory; name a file NAME{SUFFIX}")
     if not playbook.is_file():
         raise UserError(f"there is no playbook {playbook}", Exit.NOT_FOUND)
     if not playbook.name.endswith(SUFFIX):

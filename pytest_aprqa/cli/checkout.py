@@ -34,7 +34,7 @@ def validate(
         as_json(asdict(report))
     else:
         for problem in report.problems:
-            say(f"{problem.where}: {problem.text}")
+            say(str(problem))
         for notice in report.notices:
             say(f"notice: {notice}")
         looked = ", ".join(f"{count} {what}" for what, count in report.looked_at.items())

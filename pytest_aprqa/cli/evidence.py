@@ -16,7 +16,7 @@ import typer
 from pytest_aprqa.cli.evidence_file import Source, evidence_files, evidence_path, read_evidence
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json
-from pytest_aprqa.cli.require import require_id
+from pytest_aprqa.cli.require import require_directory, require_id
 from pytest_aprqa.cli.rescored import require_agreement, rescored
 from pytest_aprqa.cli.show import as_json, complain, deliver, document, lines, say
 from pytest_aprqa.playbook.errors import none_of
@@ -126,8 +126,7 @@ def report(
     wanted = _formats(formats or [ReportFormat.ALL])
     run = read_evidence(evidence)
     directory = output or evidence_path(evidence).parent
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"{directory} is a file; --output names a directory")
+    require_directory(directory)
     for form, (name, render) in renderers.items():
         if form in wanted:
             replace_content(directory / name, render(run).encode("utf-8"))

@@ -10,7 +10,9 @@ import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import Json, ModelCache, Threads
-from pytest_aprqa.cli.show import as_json, say, table
+from pytest_aprqa.cli.playbooks import is_local, local_id
+from pytest_aprqa.cli.require import require_id
+from pytest_aprqa.cli.show import as_json, busy, say, table
 
 if TYPE_CHECKING:
     from pytest_aprqa.artifact.model import Artifact
@@ -39,8 +41,13 @@ def parity(
     make: Annotated[bool, typer.Option("--make", help="Make the corpus from MODEL")] = False,
     show: Annotated[bool, typer.Option("--list", help="List the corpora")] = False,
     hf_repo: Annotated[
-        str, typer.Option("--hf-repo", help="With --make: the model's id, kept in the corpus")
-    ] = "",
+        str | None,
+        typer.Option(
+            "--hf-repo",
+            help="With --make: the model's id, kept in the corpus",
+            show_default="local/NAME",
+        ),
+    ] = None,
     model_cache: ModelCache = None,
     timeout: Annotated[
         int, typer.Option("--timeout", min=1, metavar="MS", help="Milliseconds an engine may take")
@@ -92,7 +99,7 @@ def _row(corpus: Corpus) -> tuple[str, ...]:
     )
 
 
-def _make(path: Path, family: str, hf_repo: str, model: Path | None, run: EngineRun) -> None:
+def _make(path: Path, family: str, hf_repo: str | None, model: Path | None, run: EngineRun) -> None:
     from pytest_aprqa.run.facts import artifacts_at
     from pytest_aprqa.run.golden import make_corpus
     from pytest_aprqa.verdict.run_file import replace_content
@@ -103,7 +110,10 @@ def _make(path: Path, family: str, hf_repo: str, model: Path | None, run: Engine
     reference = artifacts_at(model.expanduser())[0]
     if reference.format is not Format.SAFETENSORS:
         raise UserError(f"a corpus is made from SafeTensors, and {model} is {reference.format}")
-    corpus = make_corpus(family, hf_repo, reference, run)
+    name = hf_repo or local_id(model)
+    require_id(name)
+    with busy(f"Asking {model} for its corpus"):
+        corpus = make_corpus(family, name, reference, run)
     replace_content(path, corpus.model_dump_json().encode("utf-8"))
     say(f"{path}: {len(corpus.texts)} texts of {corpus.engine}, {corpus.dtype}")
 
@@ -114,7 +124,8 @@ def _check(path: Path, model: Path | None, cache: Path | None, run: EngineRun, j
     if not path.is_file():
         raise UserError(f"there is no corpus {path}; make it with --make", Exit.NOT_FOUND)
     corpus = read_corpus(path)
-    results = [(a, check_corpus(corpus, a, run)) for a in _artifacts(corpus, model, cache)]
+    with busy(f"Holding {model or corpus.model_id} against its corpus"):
+        results = [(a, check_corpus(corpus, a, run)) for a in _artifacts(corpus, model, cache)]
     if json:
         as_json(
             [
@@ -147,8 +158,8 @@ def _artifacts(corpus: Corpus, model: Path | None, cache: Path | None) -> list[A
 
     if model is not None:
         return artifacts_at(model.expanduser())
-    if not corpus.model_id:
-        raise UserError("the corpus does not name its model; give the MODEL to check")
+    if not corpus.model_id or is_local(corpus.model_id):
+        raise UserError("the corpus is of a model without an id; give the MODEL to check")
     spec = ModelSpec(hf_repo=corpus.model_id)
     workshop = Workshop(spec, playbook_dir=Path(), model_cache=cache, offline=True)
     return [workshop.artifact(form) for form in Format if form in workshop.located.found]

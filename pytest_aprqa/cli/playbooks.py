@@ -15,6 +15,7 @@ from pytest_aprqa.cli.require import require_id
 from pytest_aprqa.cli.show import complain, document, say
 
 LOCK = Path("playbooks/playbook.lock.yaml")
+_LOCAL = "local/"
 
 
 class Kernel(StrEnum):
@@ -230,7 +231,12 @@ def bootstrap(
 def local_id(model: Path) -> str:
     """Return the id of a model that is known by its path alone."""
     path = _model_at(model)
-    return f"local/{_safe(path.stem if path.is_file() else path.name)}"
+    return f"{_LOCAL}{_safe(path.stem if path.is_file() else path.name)}"
+
+
+def is_local(model_id: str) -> bool:
+    """Whether an id says of a model only that it is known by its path."""
+    return model_id.startswith(_LOCAL)
 
 
 def bootstrapped(
@@ -275,8 +281,21 @@ def _compose(path: Path, template: str, model: dict[str, Any], force: bool) -> N
 
     if not path.name.endswith(SUFFIX):
         raise UserError(f"{path} is not taken for a playbook: its name must end in {SUFFIX}")
+    _require_template(template, path)
     name = _safe(path.name.removesuffix(SUFFIX))
     _write(path, playbook_text(extending(template, name, model), path), force)
+
+
+def _require_template(template: str, playbook: Path) -> None:
+    from pytest_aprqa.playbook.errors import none_of
+    from pytest_aprqa.playbook.extends import template_names
+
+    known = template_names(playbook)
+    if template.endswith((".yaml", ".yml")):
+        if not (playbook.parent / template).is_file():
+            raise UserError(f"--template: there is no file {playbook.parent / template}")
+    elif template not in known:
+        raise UserError(f"--template: {none_of(template, known)}")
 
 
 def _write(path: Path, text: str, force: bool) -> None:

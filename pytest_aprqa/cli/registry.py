@@ -11,6 +11,7 @@ import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import REGISTRY, Json, Registry
+from pytest_aprqa.cli.selection import no_family, rows_of
 from pytest_aprqa.cli.show import as_json, deliver, say, table
 from pytest_aprqa.words import SizeCategory, Status
 
@@ -34,12 +35,12 @@ def list_models(
     ] = None,
 ) -> None:
     """Show the models of the registry, all or those that fit every option."""
-    from pytest_aprqa.registry.models_csv import read_rows
     from pytest_aprqa.registry.page import render_page
 
+    known = rows_of(registry)
     rows = [
         row
-        for row in read_rows(registry)
+        for row in known
         if (size is None or row.size_category == size)
         and (family is None or row.family.lower() == family.lower())
         and (status is None or row.status == status)
@@ -67,8 +68,13 @@ def list_models(
             ],
         )
         say(f"{len(rows)} models")
+    if not known:
+        text = f"{registry} lists no model yet; a run adds its own, and so does `apr-qa export-csv`"
+        raise UserError(text, Exit.NOT_FOUND)
+    if family is not None and all(row.family.lower() != family.lower() for row in known):
+        raise no_family(registry, family, known)
     if not rows:
-        raise UserError(f"{registry} has no such model", Exit.NOT_FOUND)
+        raise UserError(f"{registry} has no such model among its {len(known)}", Exit.NOT_FOUND)
 
 
 def sync(

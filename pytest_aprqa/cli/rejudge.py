@@ -68,6 +68,8 @@ def rejudge(
         for (old, new), count in sorted(_totals(judged).items()):
             say(f"{count:5} {old} -> {new}")
         say(f"{len(answers)} answers judged again, {changed} with another verdict.")
+    if not answers:
+        raise UserError(f"{path} holds no answer that could be judged again", Exit.FAILED)
     raise typer.Exit(Exit.FAILED if changed else Exit.OK)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.playbook.errors import did_you_mean
 from pytest_aprqa.words import Tier
+
+if TYPE_CHECKING:
+    from pytest_aprqa.registry.models_csv import RegistryRow
 
 
 def chosen_models(registry: Path, named: list[str], family: str | None, every: bool) -> list[str]:
@@ -15,24 +20,40 @@ def chosen_models(registry: Path, named: list[str], family: str | None, every: b
     Raises:
         UserError: no models, or models in more than one way; a name or family that is not known.
     """
-    from pytest_aprqa.registry.models_csv import read_rows
-
     if sum((bool(named), family is not None, every)) != 1:
         raise UserError("say which models: by name, with --family NAME, or with --all")
-    rows = read_rows(registry) if registry.is_file() or not named else ()
+    rows = rows_of(registry) if registry.is_file() or not named else ()
     if every:
         return [row.model_id for row in rows]
     if family is not None:
         chosen = [row.model_id for row in rows if row.family.lower() == family.lower()]
         if not chosen:
-            families = sorted({row.family for row in rows if row.family})
-            raise UserError(
-                f"{registry} has no family {family!r}{did_you_mean(family.lower(), families)}; "
-                f"it has {', '.join(families) or 'none'}",
-                Exit.NOT_FOUND,
-            )
+            raise no_family(registry, family, rows)
         return chosen
     return list(dict.fromkeys(_model(name, [row.model_id for row in rows]) for name in named))
+
+
+def rows_of(registry: Path) -> tuple[RegistryRow, ...]:
+    """Return the rows of a registry. Raises UserError when there is none."""
+    from pytest_aprqa.registry.models_csv import read_rows
+
+    if not registry.exists():
+        raise UserError(
+            f"there is no registry {registry}; a run makes it, and so does `apr-qa export-csv`; "
+            "--registry names another",
+            Exit.NOT_FOUND,
+        )
+    return read_rows(registry)
+
+
+def no_family(registry: Path, family: str, rows: Iterable[RegistryRow]) -> UserError:
+    """Return the error that a registry has no such family, with those it has."""
+    families = sorted({row.family for row in rows if row.family})
+    return UserError(
+        f"{registry} has no family {family!r}{did_you_mean(family.lower(), families)}; "
+        f"it has {', '.join(families) or 'none'}",
+        Exit.NOT_FOUND,
+    )
 
 
 def _model(name: str, known: list[str]) -> str:

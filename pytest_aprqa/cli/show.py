@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,21 @@ def complain(text: str) -> None:
     from pytest_aprqa.report.visible import visible
 
     print(f"apr-qa: {visible(text)}", file=sys.stderr)  # noqa: T201 - this is where printing is done
+
+
+@contextmanager
+def busy(text: str) -> Iterator[None]:
+    """Show on standard error that something is being done, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    from pytest_aprqa.report.visible import one_line
+
+    with Console(stderr=True).status(Text(one_line(text))):
+        yield
 
 
 def as_json(value: Any) -> None:

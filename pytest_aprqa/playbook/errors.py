@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +93,8 @@ def dotted(field: FieldPath) -> str:
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the known name that is closest, "" where none is close."""
+    import difflib  # errors are rare, and every session of pytest imports this module
+
     close = difflib.get_close_matches(given, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

@@ -84,15 +84,22 @@ def find_template(source: Source) -> Path:
         raise _error(source, f"found {wanted!r}; there is no file {shown_path(path)}")
     if "/" in wanted:
         raise _error(source, f"found {wanted!r}; a path to a template ends in .yaml")
-    folders = [above / "templates" for above in source.path.resolve().parents] + [
-        INSTALLED,
-        CHECKED_OUT,
-    ]
-    for folder in folders:
+    for folder in _template_folders(source.path):
         if (candidate := folder / f"{wanted}.yaml").is_file():
             return candidate.resolve()
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    known = template_names(source.path)
     raise _error(source, f"found {wanted!r}; templates: {', '.join(known) or 'none'}")
+
+
+def template_names(playbook: Path) -> list[str]:
+    """Return the names of the templates that a playbook at a path can extend."""
+    folders = _template_folders(playbook)
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+
+
+def _template_folders(playbook: Path) -> list[Path]:
+    above = [folder / "templates" for folder in playbook.resolve().parents]
+    return [*above, INSTALLED, CHECKED_OUT]
 
 
 def _error(source: Source, text: str) -> PlaybookError:

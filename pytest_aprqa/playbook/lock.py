@@ -87,7 +87,11 @@ def lock_text(lock: Lock) -> str:
 
 def read_lock(path: Path) -> Lock:
     """Read a lock file. Raises PlaybookError when it is none."""
-    source = read_source(path)
+    try:
+        source = read_source(path)
+    except PlaybookError:
+        text = "not a lock file, which `apr-qa lock-playbooks` writes"
+        raise playbook_error([Problem(text, (), path, None)]) from None
     try:
         return Lock.model_validate(source.value)
     except ValidationError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_aprqa.judge.oracles.registry import validate_config
-from pytest_aprqa.playbook.errors import PlaybookError
+from pytest_aprqa.playbook.errors import PlaybookError, shown_path
 from pytest_aprqa.playbook.find import playbooks_in
 from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
 from pytest_aprqa.playbook.lock import LOCK_NAME, read_lock, verify
@@ -30,6 +30,10 @@ class Problem:
 
     where: str
     text: str
+
+    def __str__(self) -> str:
+        """Say where once: what is wrong with a playbook begins with its file and line."""
+        return self.text if self.text.startswith(self.where) else f"{self.where}: {self.text}"
 
 
 @dataclass(slots=True)
@@ -70,7 +74,7 @@ def _playbooks(directory: Path, report: CheckoutReport) -> None:
             report.notices += [notice.at(path) for notice in make_plan(playbook).notices]
             loaded.append(playbook)
         except PlaybookError as error:
-            report.problems.append(Problem(str(path), str(error)))
+            report.problems.append(Problem(shown_path(path), str(error)))
     _lock(directory / LOCK_NAME, loaded, report)
 
 
@@ -80,7 +84,7 @@ def _lock(path: Path, loaded: list[LoadedPlaybook], report: CheckoutReport) -> N
     try:
         lock = read_lock(path)
     except PlaybookError as error:
-        report.problems.append(Problem(str(path), str(error)))
+        report.problems.append(Problem(shown_path(path), str(error)))
         return
     report.looked_at["locked playbooks"] = len(lock.playbooks)
     changes = [change for playbook in loaded for change in verify(playbook, lock)]

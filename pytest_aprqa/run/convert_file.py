@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_aprqa.artifact.convert import RECORD_FILE, convert
+from pytest_aprqa.artifact.convert_dtype import quantization_dtype
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.run.facts import artifacts_at
@@ -45,6 +46,8 @@ def convert_to(source: Path, target: Path, quantization: str | None, *, force: b
         ArtifactError: as `convert`; ENVIRONMENT when the target is taken.
     """
     form = format_of_target(target)
+    if quantization is not None:
+        quantization_dtype(quantization, form)
     artifact = artifacts_at(source)[0]
     _require_free(source, target, force=force)
     if form is Format.SAFETENSORS:

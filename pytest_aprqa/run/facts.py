@@ -62,7 +62,8 @@ def artifacts_at(path: Path, digests: DigestCache | None = None) -> list[Artifac
     """
     found = look_at(path, f"at {path}", {})
     if not found:
-        what = "holds no model" if path.is_dir() else "does not exist"
+        what = "is neither a file nor a directory" if path.exists() else "does not exist"
+        what = "holds no model" if path.is_dir() else what
         raise ArtifactError(
             ArtifactFault.NOT_FOUND,
             f"{path} {what}; give a .gguf or .apr file, or a directory with model.safetensors",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_aprqa.judge.oracles import validate_config
+from pytest_aprqa.playbook.errors import none_of
 from pytest_aprqa.playbook.load import LoadedPlaybook, load_playbook
 from pytest_aprqa.playbook.lock import require_locked
 from pytest_aprqa.playbook.plan import Plan, make_plan
@@ -69,11 +70,24 @@ def plan_playbook(path: Path, settings: Settings) -> PlannedPlaybook:
     loaded = load_playbook(path, check_oracle=validate_config)
     if not settings.ignore_lock:
         require_locked(loaded)
+    _require_builtin(loaded)
     plan = make_plan(loaded, tier=settings.tier, no_gpu=settings.no_gpu)
     output = settings.certifications / model_directory(plan.model.hf_repo)
     if not _has_earlier_certificate(output, plan.tier, resume=settings.resume):
         plan = without_regression(plan)
     return PlannedPlaybook(loaded, plan, output, settings.failure_policy or plan.failure_policy)
+
+
+def _require_builtin(loaded: LoadedPlaybook) -> None:
+    """Raise PlaybookError when a playbook names a model that does not ship with the package."""
+    name = loaded.playbook.model.builtin
+    if name is None:
+        return
+    from pytest_aprqa.artifact.locate import BUILTIN
+
+    known = sorted(path.name for path in BUILTIN.iterdir() if path.is_dir())
+    if name not in known:
+        raise loaded.error("model.builtin", none_of(name, known))
 
 
 def _has_earlier_certificate(output: Path, tier: Tier, *, resume: bool) -> bool:

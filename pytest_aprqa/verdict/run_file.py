@@ -40,6 +40,15 @@ def replace_content(path: Path, content: bytes) -> None:
 
     Permissions of an existing file are kept. Raises OSError and leaves the old file as it was.
     """
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise type(error)(
+            error.errno, error.strerror, str(path)
+        ) from None  # not the temporary file
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

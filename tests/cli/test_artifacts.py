@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 
@@ -54,6 +59,27 @@ def test_a_model_is_converted_there_and_back_with_a_record(cli, builtin, tmp_pat
     }  # fmt: skip
 
 
+def test_long_work_is_seen_on_a_terminal_and_leaves_the_output_alone(builtin, tmp_path):
+    command = [sys.executable, "-m", "pytest_aprqa.cli", "convert", builtin, "model.apr"]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        command,
+        check=True,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # a terminal that is gone is no end of file but an error
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert b"Converting" in shown
+    assert done.stdout.startswith(b"model.apr: apr, 1 files")
+
+
 def test_a_conversion_replaces_nothing_that_it_has_not_made(cli, builtin, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -71,15 +97,20 @@ def test_a_conversion_replaces_nothing_that_it_has_not_made(cli, builtin, tmp_pa
     [
         (["convert", "nowhere.gguf", "x.apr"], 3, "does not exist"),
         (["convert", "{model}", "x.zip"], 2, "names no format"),
-        (["convert", "{model}", "x.gguf", "-q", "Q99"], 2, "'Q99'"),
+        (["convert", "{model}", "there/x.gguf", "-q", "Q99"], 2,
+         "'Q99' cannot be made for gguf; these can: F32, F16, BF16, "),
+        (["convert", "nowhere", "x", "-q", "Q8_0"], 2, "for safetensors; these can: F32, F16, BF16"),
+        (["validate-contract", "/dev/null"], 3, "is neither a file nor a directory"),
         (["validate-contract", "."], 3, "holds no model"),
         (["validate-contract", "text.txt"], 3, "is no model file"),
         (["diagnose", "nowhere"], 3, "does not exist"),
         (["diagnose", "{model}", "--format", "safetensors"], 2, "are the reference"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_model_is_said_in_one_sentence(cli, builtin, tmp_path, arguments, code, words):
-    (tmp_path / "text.txt").write_text("no model")
+    (tmp_path / "there").mkdir()
+    for name in ("text.txt", "there/x.gguf"):
+        (tmp_path / name).write_text("no model")
     result = cli(*(str(builtin) if part == "{model}" else part for part in arguments))
     assert (result.code, words in result.sentence) == (code, True), result
 

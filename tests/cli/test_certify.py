@@ -103,11 +103,16 @@ def test_certify_names_the_candidate_files_of_a_model_without_playbook(cli, chec
          "exclude each other"),
         (["certify", "--all", "--model-path", "x"], 2, "names one model and 2"),
         (["run", "nowhere.playbook.yaml"], 3, "there is no playbook nowhere.playbook.yaml"),
+        (["run", "dir.playbook.yaml"], 2, "is a directory; name a file NAME.playbook.yaml"),
+        (["run", "{playbook}", "-o", "pytest.ini"], 2, "pytest.ini is a file; --output names"),
+        (["run", "{playbook}", "-o", "pytest.ini/a/b"], 2, "pytest.ini is a file; --output names"),
         (["run", "pytest.ini"], 2, "must end in .playbook.yaml"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_run_is_said_in_one_sentence(cli, checkout, arguments, code, words):
-    result = cli(*arguments)
+    (checkout / "dir.playbook.yaml").mkdir()
+    playbook = "playbooks/models/aprqa-reference-mvp.playbook.yaml"
+    result = cli(*(playbook if part == "{playbook}" else part for part in arguments))
     assert (result.code, words in result.sentence) == (code, True), result
 
 
@@ -116,6 +121,14 @@ def test_a_broken_playbook_is_said_with_its_line_before_pytest_starts(cli, tmp_p
     result = cli("run", "bad.playbook.yaml")
     assert result.code == 2
     assert result.sentence.startswith("bad.playbook.yaml:2: model.hf_repo")
+
+
+def test_a_builtin_model_that_is_none_is_said_with_its_line(cli, certified, tmp_path):
+    text = certified.playbook.read_text().replace("builtin: aprqa-ref", "builtin: ref")
+    (tmp_path / "x.playbook.yaml").write_text(text)
+    result = cli("run", "x.playbook.yaml", "--dry-run")
+    assert (result.code, result.sentence[:34]) == (2, "x.playbook.yaml:5: model.builtin: ")
+    assert "'reference' is none of aprqa-reference" in result.sentence
 
 
 def test_a_playbook_that_differs_from_its_lock_is_not_run(cli, checkout):

@@ -124,6 +124,15 @@ def test_tickets_never_let_a_model_reach_the_shell(cli, certified, tmp_path):
     assert "````text" in body
 
 
+def test_a_file_that_cannot_be_written_is_named(cli, certified, tmp_path):
+    (tmp_path / "out" / "report.md").mkdir(parents=True)
+    result = cli("report", certified.evidence, "-o", "out", "-f", "markdown")
+    assert (result.code, result.sentence) == (2, "out/report.md: Is a directory")
+    (tmp_path / "file").touch()
+    result = cli("report", certified.evidence, "-o", "file/below", "-f", "markdown")
+    assert (result.code, "file is a file; --output names" in result.sentence) == (2, True)
+
+
 def test_tickets_are_for_a_repository(cli, certified):
     result = cli("tickets", certified.evidence, "--repo", "not a repo; rm")
     assert (result.code, result.out) == (2, "")

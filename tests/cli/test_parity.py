@@ -43,6 +43,14 @@ def test_a_conversion_is_held_against_the_corpus(cli, builtin, golden, tmp_path)
     assert found["compared"]["tokens"] > 100
 
 
+def test_a_corpus_of_a_model_without_an_id_is_known_by_its_path(cli, builtin):
+    made = cli("parity", builtin, "--model-family", "mine", "--make", "--threads", 1)
+    assert made.code == 0, made
+    assert cli("parity", "--list", "--json").json[0]["model_id"] == "local/aprqa-reference"
+    asked = cli("parity", "-m", "mine")
+    assert (asked.code, "give the MODEL to check" in asked.sentence) == (2, True)
+
+
 def test_a_corpus_that_says_otherwise_falsifies(cli, builtin, golden, tmp_path):
     corpus = json.loads(golden.read_text())
     for text in corpus["texts"]:

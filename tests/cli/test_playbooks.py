@@ -43,6 +43,10 @@ def test_lock_playbooks_locks_and_tells_what_has_changed(cli, tmp_path):
     assert result.code == 1
     assert "one-mvp.playbook.yaml: model.hf_repo has changed since it was locked" in result.err
     assert cli("lock-playbooks", "nowhere").code == 3
+    (tmp_path / "list.yaml").write_text("- one\n")
+    for name in ("list.yaml", path.relative_to(tmp_path)):
+        result = cli("lock-playbooks", "--check", "-o", name)
+        assert (result.code, "not a lock file" in result.sentence) == (2, True), result
 
 
 def test_new_extends_a_template_under_the_name_that_certify_looks_for(cli, tmp_path):
@@ -56,7 +60,8 @@ def test_new_extends_a_template_under_the_name_that_certify_looks_for(cli, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["new", "org/x", "--template", "none"], "templates: "),
+        (["new", "org/x", "--template", "mpv"], "--template: 'mpv' is none of "),
+        (["new", "org/x", "--template", "./none.yaml"], "no file playbooks/models/none.yaml"),
         (["new", "no-slash"], "is no model id"),
         (["new", "org/x", "--output", "x.yaml"], "must end in .playbook.yaml"),
         (["generate", "no-slash"], "is no model id"),

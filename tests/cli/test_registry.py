@@ -39,8 +39,19 @@ def test_list_shows_the_rows_that_fit_every_option(cli, registry, options, found
 def test_list_of_nothing_is_no_success(cli, registry):
     result = cli("list", "--family", "three")
     assert (result.code, result.out) == (3, "")
+    assert "no family 'three'; it has one, two" in result.sentence
+    assert "no such model among its 3" in cli("list", "--size", "large").sentence
     assert cli("list", "--size", "giant").code == 2
-    assert cli("list", "--registry", "nowhere.csv").code == 2
+
+
+@pytest.mark.parametrize("content", [None, "", ",".join(COLUMNS) + "\n"])
+def test_list_says_how_a_registry_comes_to_be(cli, tmp_path, content):
+    if content is not None:
+        (tmp_path / "some.csv").write_text(content)
+    result = cli("list", "--registry", "some.csv")
+    state = "there is no registry some.csv" if content is None else "some.csv lists no model yet"
+    assert (result.code, state in result.sentence) == (3, True)
+    assert "`apr-qa export-csv`" in result.sentence
 
 
 def test_sync_readme_writes_the_table_once_and_check_tells(cli, registry, tmp_path):

@@ -53,6 +53,12 @@ def test_rejudge_ends_well_when_every_pass_stands(cli, array):
     assert "2 answers judged again, 0 with another verdict." in result.out
 
 
+@pytest.mark.parametrize("records", [[], [record("G0 PASS", gate="G0-PULL-001", prompt="G0 Pull")]])
+def test_nothing_to_judge_is_no_success(cli, array, records):
+    result = cli("rejudge", array(*records))
+    assert (result.code, "holds no answer" in result.sentence) == (1, True)
+
+
 def test_what_a_model_says_cannot_steer_the_terminal(cli, array):
     result = cli(
         "rejudge", array(record("Output:\n\x1b]0;owned\x07\u202e 17 \x07\nCompleted in 1s"))
