@@ -154,7 +154,10 @@ def budget_for(
     elif not same_weights and weights_noise is not None:
         weights = MEASURED_SAFETY * weights_noise
     kl = max(LEAST_KL, arithmetic + weights)
-    because = f"{arithmetic:.2g} nats for arithmetic and {weights:.2g} for rounding the weights"
+    measured = ", as measured," if arithmetic > SAFETY * table else ""
+    because = (
+        f"{arithmetic:.2g} nats{measured} for arithmetic and {weights:.2g} for rounding the weights"
+    )
     share = max(RELATIVE[_bits(reference_dtype)], RELATIVE[_bits(artifact_dtype)])
     if information is not None and share * information < kl:
         kl = share * information

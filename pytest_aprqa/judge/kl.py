@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -41,6 +43,12 @@ def kl_by_position(reference: TokenScores, artifact: TokenScores) -> Floats:
             for p_ids, p, q_ids, q in pairs
         ]
     )
+
+
+def mean_kl(reference: Sequence[TokenScores], artifact: Sequence[TokenScores]) -> float:
+    """Return the mean of `kl_by_position` over all positions of sequences, in nats."""
+    pairs = zip(reference, artifact, strict=True)
+    return float(np.concatenate([kl_by_position(*pair) for pair in pairs]).mean())
 
 
 def information(scores: TokenScores) -> Floats:

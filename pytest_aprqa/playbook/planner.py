@@ -39,6 +39,9 @@ _INVARIANT_NEEDS = {
 }
 """I-1 and I-5 ask an engine, the others read files."""
 
+_FIDELITY_TOKENS = {Tier.STANDARD: 1024, Tier.DEEP: 4096}
+"""Tokens of text that I-1 scores, where a tier asks for more than the least."""
+
 
 class Planner:
     """Makes the checks of one playbook at one tier.
@@ -273,8 +276,13 @@ class Planner:
                 cell,
                 f"{label}[{artifact}]",
                 needs=needs,
+                params=self._fidelity() if label == "I-1" else None,
                 field="contract_tests.invariants",
             )
+
+    def _fidelity(self) -> dict[str, Any]:
+        tokens = _FIDELITY_TOKENS.get(self._tier)
+        return {"tokens": tokens} if tokens else {}
 
     def _plans(self, category: Category) -> bool:
         return category in self._categories

@@ -11,7 +11,8 @@ from pytest_aprqa.artifact.stored_dtype import stored_dtype
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.judge.budget import Budget, budget_for
-from pytest_aprqa.judge.kl import information
+from pytest_aprqa.judge.fidelity import first_not_finite
+from pytest_aprqa.judge.kl import information, kl_by_position
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 
 TOP = 64
 """Tokens of each distribution that are compared one by one."""
+
+LEAST_TOKENS = 192
+"""Tokens of text that are scored unless the plan asks for more."""
+
+WINDOW = 512
+"""Most tokens that are scored as one sequence; a longer text is cut into windows."""
+
+_LEAST_PIECE = 8
+"""Tokens below which a piece of a sequence tells nothing of an engine's noise."""
 
 _LOADED = (Gateway.G0, Gateway.G1, Gateway.G2)
 
@@ -53,19 +63,59 @@ class Pair:
         self, sequences: Sequence[Sequence[int]]
     ) -> tuple[list[TokenScores], list[TokenScores], Budget]:
         """Return both sides' scores of token sequences, and what they may differ by."""
-        asked = ("reference scores", repr(sequences))
+        asked, limit = repr(sequences), self.timeout * _times(sequences)
         ours = self.laboratory.once(
-            asked, lambda: self.reference.score(sequences, TOP, self.timeout)
+            ("reference scores", asked), lambda: self.reference.score(sequences, TOP, limit)
         )
-        theirs = self.artifact.score(sequences, TOP, self.timeout)
+        theirs = self.artifact.score(sequences, TOP, limit)
         told = [float(information(scores).mean()) for scores in ours if scores.logprobs]
         budget = budget_for(
             self.reference.load(self.timeout).dtype,
             self.stored_dtype,
             same_weights=self.same_weights,
+            reference_noise=self.laboratory.once(
+                ("reference noise", asked), lambda: self._noise(ours)
+            ),
             information=sum(told) / len(told) if told else None,
         )
         return ours, theirs, budget
+
+    def _noise(self, scores: Sequence[TokenScores]) -> float | None:
+        """Return the mean KL of the reference against itself in a batch of another shape, in nats.
+
+        Half of the longest sequence is scored again, which is right by itself: no position sees
+        what comes after it. None where there is too little of it, or it is not finite.
+        """
+        longest = max(scores, key=lambda s: len(s.token_ids), default=None)
+        if longest is None or (count := len(longest.token_ids) // 2) < _LEAST_PIECE:
+            return None
+        whole = beginning(longest, count)
+        pieces = self.reference.score([whole.token_ids], TOP, self.timeout)
+        if first_not_finite([whole]) or first_not_finite(pieces):
+            return None
+        return float(kl_by_position(whole, pieces[0]).mean())
+
+
+def beginning(scores: TokenScores, count: int) -> TokenScores:
+    """Return the scores of the first tokens of a sequence."""
+    return TokenScores(
+        scores.token_ids[:count],
+        scores.logprobs[: count - 1],
+        scores.top_ids[: count - 1],
+        scores.top_logprobs[: count - 1],
+    )
+
+
+def windows(tokens: Sequence[int], most: int) -> list[Sequence[int]]:
+    """Return tokens cut into sequences of at most so many, and of `WINDOW` at most."""
+    width = min(most, WINDOW)
+    cut = [tokens[start : start + width] for start in range(0, len(tokens), width)]
+    return [window for window in cut if len(window) > 1]
+
+
+def _times(sequences: Sequence[Sequence[int]]) -> float:
+    """Return how many times the usual limit scoring may take: it grows with the tokens."""
+    return max(1.0, sum(map(len, sequences)) / LEAST_TOKENS)
 
 
 def pair_of(check: Check, laboratory: Laboratory) -> Pair:
@@ -88,5 +138,17 @@ def pair_of(check: Check, laboratory: Laboratory) -> Pair:
 
 
 def fidelity_text() -> str:
-    """Return the text that I-1 scores: English prose, code, a table and figures of our own."""
-    return (files("pytest_aprqa.playbook") / "fidelity.txt").read_text(encoding="utf-8")
+    """Return the text that I-1 scores: prose, code, tables and figures of our own.
+
+    It begins with what the shortest runs score, so that figures of all of them can be compared.
+    """
+    return "\n".join((opening_text(), _text("fidelity_more.txt")))
+
+
+def opening_text() -> str:
+    """Return the beginning of that text, some 900 tokens, for whoever needs no more."""
+    return _text("fidelity.txt")
+
+
+def _text(name: str) -> str:
+    return (files("pytest_aprqa.playbook") / name).read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from pytest_aprqa.judge.judgement import Judgement, falsified
 from pytest_aprqa.judge.kl import information
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
-from pytest_aprqa.run.fidelity import TOP, fidelity_text
+from pytest_aprqa.run.fidelity import TOP, opening_text
 from pytest_aprqa.verdict.record import RecordError
 from pytest_aprqa.words import Attribution, Backend
 
@@ -101,7 +101,7 @@ class Run:
 
 def make_corpus(family: str, model_id: str, reference: Artifact, run: Run) -> Corpus:
     """Score the corpus's texts with a reference. Raises EngineError."""
-    texts = (fidelity_text(), *G4_PROMPTS)
+    texts = (opening_text(), *G4_PROMPTS)
     with _engine(reference, run) as engine:
         loaded = engine.load(run.timeout)
         most = min(MOST_TOKENS, loaded.context_length)

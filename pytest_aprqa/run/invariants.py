@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import lcm, prod
@@ -43,18 +43,16 @@ from pytest_aprqa.judge.invariants import (
     with_first_difference,
 )
 from pytest_aprqa.judge.judgement import Judgement
-from pytest_aprqa.judge.kl import KL_NATS, kl_by_position
+from pytest_aprqa.judge.kl import KL_NATS, kl_by_position, mean_kl
+from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run import tokenizer
-from pytest_aprqa.run.fidelity import fidelity_text, pair_of
+from pytest_aprqa.run.fidelity import LEAST_TOKENS, fidelity_text, pair_of, windows
 from pytest_aprqa.run.observed import Observed
 from pytest_aprqa.words import REFERENCE, Cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
-
-FIDELITY_TOKENS = 192
-"""Tokens scored for I-1 unless the plan asks for more."""
 
 _MOST_THREADS = 8
 """A few threads already read as fast as memory delivers."""
@@ -85,14 +83,34 @@ def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float
         The judgement, and the KL divergence of every position in nats, none unless all are finite.
     """
     pair = pair_of(check, laboratory)
-    count = min(check.params.get("tokens", FIDELITY_TOKENS), pair.context_length)
+    count = check.params.get("tokens", LEAST_TOKENS)
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
-    ours, theirs, budget = pair.score([tokens[:count]])
+    ours, theirs, budget = pair.score(windows(tokens[:count], pair.context_length))
     judgement = judge_logits(ours, theirs, budget)
     judgement = _by_tensors(judgement, check, laboratory)
     if any(first_not_finite(scores) for scores in (ours, theirs)):
         return judgement, []
-    return judgement, [float(f"{kl:.4g}") for kl in kl_by_position(ours[0], theirs[0])]
+    judgement = _beside_others(judgement, check, laboratory, theirs)
+    pairs = zip(ours, theirs, strict=True)
+    return judgement, [float(f"{kl:.4g}") for pair in pairs for kl in kl_by_position(*pair)]
+
+
+def _beside_others(
+    judgement: Judgement, check: Check, laboratory: Laboratory, scores: Sequence[TokenScores]
+) -> Judgement:
+    """Return a judgement with the divergence from other formats whose scores are here already."""
+    if not any(s.logprobs for s in scores):
+        return judgement
+    asked = repr([s.token_ids for s in scores])
+    known: dict[Cell, Sequence[TokenScores]]
+    known = laboratory.once(("scores of artifacts", asked), dict)
+    found = {
+        f"kl_mean_nats_from_{cell.format}": mean_kl(others, scores)
+        for cell, others in known.items()
+        if cell.format is not check.cell.format
+    }
+    known[check.cell] = scores
+    return replace(judgement, metrics={**judgement.metrics, **found})
 
 
 def _by_tensors(judgement: Judgement, check: Check, laboratory: Laboratory) -> Judgement:

@@ -12,7 +12,7 @@ from pytest_aprqa.engine.protocol import EngineError
 from pytest_aprqa.judge.layers import differences, first_that_differs, tolerance_of
 from pytest_aprqa.observation import LayerState
 from pytest_aprqa.playbook.check import Check
-from pytest_aprqa.run.fidelity import fidelity_text
+from pytest_aprqa.run.fidelity import opening_text
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway
 
@@ -33,7 +33,7 @@ def layer_report(check: Check, evidence: Evidence, laboratory: Laboratory) -> di
     if check.cell.format is None or check.subject in _WITHOUT_A_PASS:
         return {"told": "no forward pass belongs to this check"}
     cell = replace(check.cell, backend=check.cell.backend or Backend.CPU)
-    text = evidence.prompt or fidelity_text()
+    text = evidence.prompt or opening_text()
     report: dict[str, Any] = {"text": text}
     ours = _states(report, "artifact", cell, check, laboratory)
     if cell.format is REFERENCE or REFERENCE not in laboratory.plan.formats:

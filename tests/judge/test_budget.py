@@ -59,6 +59,7 @@ def test_a_noisier_reference_widens_the_budget() -> None:
     plain = budget_for("float32", "F16")
     assert budget_for("bfloat16", "F16").max_mean_kl > plain.max_mean_kl
     measured = budget_for("float32", "F16", reference_noise=0.01)
+    assert "as measured, for arithmetic" in measured.because
     assert measured.max_mean_kl == pytest.approx(0.015, rel=0.01)
 
 

@@ -125,6 +125,16 @@ def test_an_invariant_that_asks_an_engine_needs_it_loaded(mvp: Plan) -> None:
     assert named(mvp, "I-4[apr]").cell == Cell(Format.APR)
 
 
+@pytest.mark.parametrize(
+    ("tier", "tokens"),
+    [(Tier.MVP, None), (Tier.QUICK, None), (Tier.STANDARD, 1024), (Tier.DEEP, 4096)],
+)
+def test_higher_tiers_score_more_text(load: Load, tier: Tier, tokens: int | None) -> None:
+    checks = [c for c in make_plan(load(), tier=tier).checks if c.kind is CheckKind.INVARIANT]
+    assert {c.params.get("tokens") for c in checks if c.subject == "I-1"} == {tokens}
+    assert not any(c.params for c in checks if c.subject != "I-1")
+
+
 def test_a_playbook_chooses_its_invariants(load: Load) -> None:
     plan = make_plan(load("contract_tests: {invariants: [I-2, I-3]}"))
     assert names(plan, CheckKind.INVARIANT) == ["I-2[apr]", "I-3[apr]", "I-2[gguf]", "I-3[gguf]"]
