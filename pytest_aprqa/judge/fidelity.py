@@ -20,6 +20,9 @@ from pytest_aprqa.judge.statistics import (
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.words import Attribution
 
+KL_BUDGET = "kl_budget_nats"
+"""The metric that says what the mean divergence may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -198,6 +201,7 @@ def judge_fidelity(
                 expected="finite log-probabilities",
             )
     found = measure(reference, artifact, budget.tie_margin)
+    metrics = {**found.metrics, KL_BUDGET: budget.max_mean_kl}
     reason = _describe(found)
     sides = (
         _side(found.kl_interval, budget.max_mean_kl),
@@ -206,14 +210,14 @@ def judge_fidelity(
     )
     ratio_inside = found.ratio <= budget.max_perplexity_ratio
     if sides[0] < 0 and sides[1] < 0 and ratio_inside:
-        return corroborated(reason, compared, expected=expected, metrics=found.metrics)
+        return corroborated(reason, compared, expected=expected, metrics=metrics)
     if any(side > 0 for side in sides):
-        return falsified(reason, attribution, compared, expected=expected, metrics=found.metrics)
+        return falsified(reason, attribution, compared, expected=expected, metrics=metrics)
     return inconclusive(
         f"{reason} An interval straddles the budget: score more tokens.",
         compared=compared,
         expected=expected,
-        metrics=found.metrics,
+        metrics=metrics,
     )
 
 

@@ -15,6 +15,9 @@ Ids = npt.NDArray[np.int64]
 KL_NATS = "kl_nats_by_position"
 """The name by which an observation keeps the divergence of each position."""
 
+KL_WORST_TOKEN = "kl_worst_token"
+"""The name by which an observation keeps the token that is predicted where it is largest."""
+
 _LEAST = 1e-7
 """Mass below which float32 sums of probabilities are rounding; raising q to it only lowers KL."""
 

@@ -8,7 +8,8 @@ import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.report.charts import HEIGHT, WIDTH, bars, fidelity
+from pytest_aprqa.report import curves
+from pytest_aprqa.report.charts import bars
 from pytest_aprqa.report.compare import compare
 from pytest_aprqa.report.content import items, measurements, number, reproduce, unmeasured
 from pytest_aprqa.report.matrix import gateway_mark, matrix
@@ -31,9 +32,10 @@ def render_html(run: Run, earlier: Run | None = None) -> str:
         unmeasured=unmeasured(run),
         commands=reproduce(run),
         bars=bars(run),
-        curves=fidelity(run),
+        by_position=curves.by_position(run),
+        by_layer=curves.by_layer(run),
+        plot=curves,
         comparison=compare(run, earlier) if earlier else None,
-        box=(WIDTH, HEIGHT),
         style=_resource("report.css"),
         script=script,
         script_hash=_hash(script),

@@ -27,6 +27,7 @@ from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.same_bytes import same_finite_values
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
+from pytest_aprqa.judge.by_layer import ERROR_BY_LAYER, errors_by_layer
 from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.invariants import (
     DtypeChange,
@@ -43,12 +44,13 @@ from pytest_aprqa.judge.invariants import (
     with_first_difference,
 )
 from pytest_aprqa.judge.judgement import Judgement
-from pytest_aprqa.judge.kl import KL_NATS, kl_by_position, mean_kl
+from pytest_aprqa.judge.kl import KL_NATS, KL_WORST_TOKEN, kl_by_position, mean_kl
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run import tokenizer
 from pytest_aprqa.run.fidelity import LEAST_TOKENS, fidelity_text, pair_of, windows
 from pytest_aprqa.run.observed import Observed
+from pytest_aprqa.run.worst_token import worst_token
 from pytest_aprqa.words import REFERENCE, Cell
 
 if TYPE_CHECKING:
@@ -62,7 +64,10 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
     """Find out whether one invariant holds between the reference and an artifact."""
     observation: dict[str, object] = {"reference_digest": _reference(laboratory).digest}
     if check.subject == "I-1":
-        judgement, observation[KL_NATS] = _logits(check, laboratory)
+        judgement, kl = _logits(check, laboratory)
+        observation |= {KL_NATS: kl, KL_WORST_TOKEN: worst_token(check, laboratory, kl)}
+    elif check.subject == "I-4":
+        judgement, observation[ERROR_BY_LAYER] = _tensors(check, laboratory)
     else:
         judgement = _INVARIANTS[check.subject](check, laboratory)
     return Observed(
@@ -190,9 +195,10 @@ def compare_dtypes(reference: Artifact, artifact: Artifact) -> Judgement:
         )
 
 
-def _tensors(check: Check, laboratory: Laboratory) -> Judgement:
-    """I-4: every element is where the reference has it, up to rounding."""
-    return judge_tensors(_comparisons(check, laboratory))
+def _tensors(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float]]:
+    """I-4: every element is where the reference has it, up to rounding; and how far off by layer."""
+    compared = _comparisons(check, laboratory)
+    return judge_tensors(compared), errors_by_layer(compared)
 
 
 def _sides(check: Check, laboratory: Laboratory) -> tuple[Artifact, Artifact]:
@@ -256,6 +262,5 @@ def _in_whole_blocks(shape: tuple[int, ...], block: int) -> tuple[int, ...]:
 _INVARIANTS: dict[str, Callable[[Check, Laboratory], Judgement]] = {
     "I-2": _names,
     "I-3": _dtypes,
-    "I-4": _tensors,
     "I-5": tokenizer.compare,
 }

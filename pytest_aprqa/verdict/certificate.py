@@ -178,7 +178,7 @@ def _status(
         what = "MQS" if mqs.measured == mqs.raw else "the MQS of what ran,"
         return Status.BLOCKED, _low_score(f"{what} {mqs.measured}", PASS_THRESHOLD, failed)
     if gap := _gap(plan, records, mqs):
-        return Status.PARTIAL, gap
+        return Status.PARTIAL, gap + _unanswered(records)
     needed = certified_threshold(plan.tier)
     for record in failed:
         if record.severity is GateSeverity.P1:
@@ -191,6 +191,11 @@ def _status(
 def _is_unanswered(record: Evidence) -> bool:
     """Whether the server a user named left a check without verdict: they asked to know of it."""
     return record.outcome is Outcome.INCONCLUSIVE and SERVER in record.observation
+
+
+def _unanswered(records: Sequence[Evidence]) -> str:
+    count = sum(map(_is_unanswered, records))
+    return f"; the named server left {count} checks open, so the run fails" if count else ""
 
 
 def _low_score(score: str, needed: int, failed: Sequence[Evidence]) -> str:

@@ -62,6 +62,7 @@ def test_a_server_that_is_not_reached_is_no_fault_of_the_model_and_no_success(se
     certificate = session.evidence()["certificate"]
     assert certificate["status"] == "PARTIAL"
     assert certificate["score"] >= certificate["threshold"]
+    assert "the named server left" in certificate["reason"]
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 

@@ -2,41 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
-import pytest
-
-from pytest_aprqa.report.charts import HEIGHT, WIDTH, bars, fidelity
+from pytest_aprqa.report.charts import bars
 from pytest_aprqa.report.compare import Change, compare
 from pytest_aprqa.report.html import render_html
 from pytest_aprqa.words import Outcome
-
-KL = [1e-6, 1e-4, 0.01, 1e-6]
-
-
-def with_observation(run, check, observation):
-    records = tuple(
-        record.model_copy(update={"observation": observation}) if record.check == check else record
-        for record in run.records
-    )
-    return run.model_copy(update={"records": records})
-
-
-def test_divergence_by_position_is_a_curve_on_a_logarithmic_axis(run_with):
-    [curve] = fidelity(with_observation(run_with(), "I-2", {"kl_nats_by_position": KL}))
-    points = [tuple(map(float, point.split(","))) for point in curve.points.split()]
-    assert points == [
-        (0, HEIGHT),
-        (pytest.approx(WIDTH / 3, abs=0.1), HEIGHT / 2),
-        (pytest.approx(2 * WIDTH / 3, abs=0.1), 0),
-        (WIDTH, HEIGHT),
-    ]
-    assert (curve.name, curve.maximum, curve.top) == ("I-2", 0.01, 0.01)
-
-
-@pytest.mark.parametrize("values", [None, [], [1.0], ["1", 2.0], [float("inf"), 1.0]])
-def test_what_is_no_curve_is_left_out(run_with, values):
-    assert fidelity(with_observation(run_with(), "I-2", {"kl_nats_by_position": values})) == []
 
 
 def test_measurements_are_bars_beside_the_largest(run_with):
@@ -45,13 +14,6 @@ def test_measurements_are_bars_beside_the_largest(run_with):
     [first, second] = charts["Decoded tokens a second"]
     assert (first.cell, first.text, first.share) == ("safetensors-cpu", "41.5", 1.0)
     assert second.cell == "gguf-cpu"
-
-
-def test_a_page_shows_its_charts_as_pictures_with_words(run_with):
-    html = render_html(with_observation(run_with(), "I-2", {"kl_nats_by_position": KL}))
-    assert re.search(r'<svg [^>]*role="img" aria-label="KL divergence by position', html)
-    assert "Fidelity by position" in html
-    assert "Fidelity by position" not in render_html(run_with())
 
 
 def test_what_became_worse_and_better_is_told_apart(run_with):
