@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.playbook.check import Check
-from pytest_aprqa.run.fidelity import fidelity_text, pair_of
+from pytest_aprqa.run.fidelity import fidelity_text, pair_of, windows
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -18,6 +18,7 @@ def worst_token(check: Check, laboratory: Laboratory, kl: Sequence[float]) -> st
         return ""
     pair = pair_of(check, laboratory)
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=pair.timeout)
-    place = max(range(len(kl)), key=lambda position: kl[position]) + 1
-    [text] = pair.reference.detokenize([tokens[place : place + 1]], pair.timeout)
+    predicted = [token for text in windows(tokens, pair.context_length) for token in text[1:]]
+    place = max(range(len(kl)), key=lambda position: kl[position])
+    [text] = pair.reference.detokenize([[predicted[place]]], pair.timeout)
     return text
