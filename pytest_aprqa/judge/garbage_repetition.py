@@ -36,6 +36,11 @@ FEW_WORDS_LENGTH = 20  # words of a text whose variety means something
 FEW_WORDS_SHARE = 0.5  # of one word
 FEW_WORDS_VARIETY = 0.15  # different words to words
 
+# "is is is is", "that that that": a word said again at once, but for interjections.
+_STUTTER = re.compile(r"\b([^\W\d_]+)(?=\s+\1\b)", re.IGNORECASE)
+STUTTERS = 5
+STUTTER_SHARE = 0.15  # of the words
+
 BLANK_CHARACTERS = 24  # of white space, where
 BLANK_INK = 0.1  # or less of the text is anything else
 SIGNS_CHARACTERS = 24  # of punctuation that is no rule, where it is
@@ -44,6 +49,7 @@ _FIGURES = frozenset("0123456789.,")
 _RULES = "=-~_*+#^|:./"
 _SIGNS = frozenset(string.punctuation) - frozenset(_RULES)
 
+_PADDING = re.compile(r" {2,}")  # of tables and code; it says nothing
 COMPRESSED_LENGTH = 400  # bytes of a text whose compression means something
 COMPRESSED_RATIO = 0.13
 
@@ -66,6 +72,7 @@ def find_repetition(text: str, prompt: str = "") -> str | None:
         or _almost_blank(text)
         or _only_signs(stripped)
         or _few_words(stripped)
+        or _stutters(stripped)
         or _compresses(stripped)
     )
 
@@ -145,9 +152,15 @@ def _only_signs(text: str) -> str | None:
     return f"{signs} of {len(characters)} characters are punctuation"
 
 
+def _is_table(text: str) -> bool:
+    """Whether most lines are rows, whose cells may be alike."""
+    lines = text.splitlines()
+    return len(lines) >= 3 and sum(line.startswith("|") for line in lines) > len(lines) / 2
+
+
 def _few_words(text: str) -> str | None:
     words = [word for word in _WORD.findall(text.casefold()) if len(word) > 1]  # notes, figures
-    if len(words) < FEW_WORDS_LENGTH:
+    if len(words) < FEW_WORDS_LENGTH or _is_table(text):
         return None
     word, count = Counter(words).most_common(1)[0]
     if count / len(words) >= FEW_WORDS_SHARE:
@@ -157,8 +170,16 @@ def _few_words(text: str) -> str | None:
     return None
 
 
+def _stutters(text: str) -> str | None:
+    words = len(text.split())
+    again = _STUTTER.findall(_INTERJECTIONS.sub(r"\1", text))
+    if len(again) < STUTTERS or len(again) / words < STUTTER_SHARE:
+        return None
+    return f"{again[0]!r} and other words are said again at once, {len(again)} of {words} times"
+
+
 def _compresses(text: str) -> str | None:
-    data = text.encode(errors="replace")
+    data = _PADDING.sub(" ", text).encode(errors="replace")
     if len(data) < COMPRESSED_LENGTH:
         return None
     ratio = len(zlib.compress(data, 9)) / len(data)

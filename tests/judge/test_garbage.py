@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import sysconfig
-import zlib
 from collections.abc import Iterator
-from importlib.metadata import distributions
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.garbage_rates import alarms, broken_output, code, is_missed, sound_texts
 from pytest_aprqa.judge.garbage import ERROR_RATES, GarbageKind, inspect_text
 from pytest_aprqa.observation import FinishReason
 
@@ -104,6 +102,20 @@ SOUND = {
     "emoji": "😀🎉👍",
     "emoji in text": "I love it! 😀🎉 See you soon 👋🏽 👩‍👩‍👧‍👦",
     "quoted marker": "The token `<|im_end|>` ends a turn, and '<s>' begins a text.",
+    "table of dashes": "| model | state | a | b | c |\n|---|---|---|---|---|\n"
+    + "".join(f"| number {n} | PENDING | - | - | - |\n" for n in range(12)),
+    "padded table": "".join(
+        f"| {name:<20} | {what:<120} |\n"
+        for name, what in (
+            ("chunked", "breaks a sequence into lists of a length"),
+            ("windowed", "returns a sliding window over the items"),
+            ("flatten", "takes away one level of nesting"),
+            ("first", "returns the first item, or a default"),
+            ("last", "returns the last item, or a default"),
+            ("unique", "yields the items without repetition"),
+        )
+    ),
+    "hard verbs": "He had had it that that was so, very very good, and and so on.",
     "strike": "This is <s>struck</s> out, and so is <s>this</s>.",
 }
 
@@ -140,6 +152,10 @@ GARBAGE = {
     "byte tokens": ("<0x0A>Yes, it is.", GarbageKind.DAMAGED),
     "token texts": ("TheĠcapitalĠofĠFranceĠisĠParis", GarbageKind.DAMAGED),
     "token texts of bytes": ("Ø¬ÙĦì²ľ_Integer[\\admin", GarbageKind.DAMAGED),
+    "stutter": (
+        "It do do is is is is is S.am. is that that that that night by then it said.",
+        GarbageKind.REPETITIVE,
+    ),
     "sentencepiece": ("▁The▁capital▁of▁France▁is▁Paris", GarbageKind.DAMAGED),
     "next turns": ("4\nuser\nWhat is 3+3?\nassistant\n6", GarbageKind.LEAKED),
     "cls": ("[CLS] Paris is the capital. [SEP]", GarbageKind.LEAKED),
@@ -208,46 +224,18 @@ def test_any_text_can_be_inspected(text: str) -> None:
 
 # --- error rates
 
-WINDOWS = 4_000
 FALSE_ALARMS = 0.005
 SALADS_OF_A_KIND = 400
 MISSES = 0.05
+MISSES_BY_TEXT, MISSES_WITH_REFERENCE = 0.3, 0.1
 SCATTER = 12
 """Texts by which a count may differ elsewhere: other packages and another standard library."""
-
-
-def sound_documents() -> Iterator[str]:
-    """Yield the half of the standard library no table was made from, and packages' own texts."""
-    root = Path(sysconfig.get_path("stdlib"))
-    for path in sorted(root.rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if "site-packages" not in name and zlib.crc32(name.encode()) % 2:
-            yield path.read_text(encoding="utf-8", errors="ignore")
-    for distribution in distributions():  # the description in METADATA is the README
-        licences = distribution.metadata.get_all("License-File") or []
-        for name in ["METADATA", *(f"licenses/{licence}" for licence in licences)]:
-            if text := distribution.read_text(name):
-                yield text
-
-
-def sound_windows(chance: random.Random) -> list[str]:
-    """Return windows of 60 to 480 characters that begin with a word."""
-    windows = []
-    documents = [text for text in sound_documents() if len(text) > 200]
-    while len(windows) < WINDOWS:
-        text = chance.choice(documents)
-        size = chance.choice((60, 120, 240, 480))
-        start = text.rfind(" ", 0, chance.randrange(max(1, len(text) - size))) + 1
-        window = text[start : start + size]
-        if len(window.strip()) > 20:
-            windows.append(window)
-    return windows
 
 
 def salads(chance: random.Random) -> Iterator[tuple[str, str]]:
     """Yield garbage of 24 to 64 pieces by how it was made, from a vocabulary the table never saw."""
     pieces = json.loads(Path(__file__).with_name("vocabulary_pieces.json").read_text("utf-8"))
-    text = " ".join(islice(sound_documents(), 40))
+    text = " ".join(islice(code(), 40))
     for _ in range(SALADS_OF_A_KIND):
         size = chance.randrange(24, 65)
         yield "any piece", "".join(chance.choices(pieces["any"], k=size))
@@ -264,17 +252,32 @@ def salads(chance: random.Random) -> Iterator[tuple[str, str]]:
 
 
 def test_false_alarms_on_sound_text_are_one_in_two_hundred_at_most() -> None:
-    windows = sound_windows(random.Random(20260201))
-    alarms = [(window, inspect_text(window)) for window in windows]
-    alarms = [(window, report) for window, report in alarms if report.is_garbage]
-    shown = [(report.reasons, window[:80]) for window, report in alarms[:30]]
-    assert len(windows) >= 3_000
-    assert len(alarms) / len(windows) <= FALSE_ALARMS, f"{len(alarms)} of {len(windows)}: {shown}"
-    assert len(windows) == ERROR_RATES.sound
-    assert abs(len(alarms) - ERROR_RATES.false_alarms) <= SCATTER, f"{shown}; publish the new count"
+    sound = sound_texts()
+    found = {kind: alarms(texts) for kind, texts in sound.items()}
+    shown = {kind: [text[:80] for text in texts] for kind, texts in found.items() if texts}
+    total, wrong = sum(map(len, sound.values())), sum(map(len, found.values()))
+    assert total >= 4_000
+    assert wrong / total <= FALSE_ALARMS, shown
+    assert abs(total - ERROR_RATES.sound) <= ERROR_RATES.sound / 10, "publish the new count"
+    assert abs(wrong - ERROR_RATES.false_alarms) <= SCATTER, f"{shown}; publish the new count"
 
 
-def test_misses_on_broken_output_are_one_in_twenty_at_most() -> None:
+def test_what_broken_models_say_is_found_as_often_as_published() -> None:
+    entries = broken_output()
+    missed = sum(is_missed(entry, reference=False) for entry in entries)
+    assert (len(entries), missed) == (ERROR_RATES.garbage, ERROR_RATES.missed)
+    assert missed / len(entries) <= MISSES_BY_TEXT
+    with_reference = sum(is_missed(entry, reference=True) for entry in entries)
+    assert with_reference / len(entries) <= MISSES_WITH_REFERENCE
+
+
+def test_the_page_says_what_counts() -> None:
+    text = (Path(__file__).parents[2] / "docs/garbage.md").read_text("utf-8")
+    assert f"| **all** | {ERROR_RATES.sound} | {ERROR_RATES.false_alarms} |" in text
+    assert f"| **all** | {ERROR_RATES.garbage} | {ERROR_RATES.missed} |" in text
+
+
+def test_misses_on_strung_pieces_loops_and_shuffles_are_one_in_twenty_at_most() -> None:
     made: dict[str, list[str]] = {}
     for kind, text in salads(random.Random(20260202)):
         made.setdefault(kind, []).append(text)
@@ -286,5 +289,3 @@ def test_misses_on_broken_output_are_one_in_twenty_at_most() -> None:
     total, wrong = sum(map(len, made.values())), sum(map(len, missed.values()))
     assert wrong / total <= MISSES, counts
     assert all(len(texts) <= 0.15 * len(made[kind]) for kind, texts in missed.items()), counts
-    assert total == ERROR_RATES.garbage
-    assert abs(wrong - ERROR_RATES.missed) <= SCATTER, f"{counts}; publish the new count"

@@ -1,0 +1,204 @@
+"""Measure how often the garbage detector errs, kind by kind, and write docs/garbage.md.
+
+    python -m benchmarks.garbage_rates docs/garbage.md
+
+Sound text: what no table was made from of the standard library, what packages say of themselves,
+our own documentation, and `tests/judge/sound_texts.json`. Garbage: what broken models said, in
+`tests/judge/broken_output.json` (`benchmarks/garbage_output.py` makes it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sysconfig
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from pytest_aprqa.judge.garbage import inspect_text
+from pytest_aprqa.judge.statistics import clopper_pearson
+from pytest_aprqa.observation import FinishReason
+
+ROOT = Path(__file__).parents[1]
+CORPUS = ROOT / "tests/judge"
+SEED = 20260201
+WINDOWS = 2_000
+BLOCKS = 200
+_TABLE = re.compile(r"(?m)(?:^\|.*\|[ \t]*\n){3,12}")
+_LIST = re.compile(r"(?m)(?:^(?:[-*]|\d+\.) \S.*\n){3,12}")
+
+
+def code() -> Iterator[str]:
+    """Yield the sources of the half of the standard library that no table was made from."""
+    root = Path(sysconfig.get_path("stdlib"))
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if "site-packages" not in name and zlib.crc32(name.encode()) % 2:
+            yield path.read_text(encoding="utf-8", errors="ignore")
+
+
+def prose() -> Iterator[str]:
+    """Yield what packages say of themselves, and their licences."""
+    for distribution in distributions():  # the description in METADATA is the README
+        licences = distribution.metadata.get_all("License-File") or []
+        for name in ["METADATA", *(f"licenses/{licence}" for licence in licences)]:
+            if text := distribution.read_text(name):
+                yield text
+
+
+def documentation() -> Iterator[str]:
+    """Yield our own pages and those of packages."""
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        if path.name != "garbage.md":
+            yield path.read_text(encoding="utf-8")
+    yield from prose()
+
+
+def windows(documents: Iterable[str], chance: random.Random, count: int) -> list[str]:
+    """Return windows of 60 to 480 characters that begin with a word."""
+    found: list[str] = []
+    long = [text for text in documents if len(text) > 200]
+    while len(found) < count:
+        text = chance.choice(long)
+        size = chance.choice((60, 120, 240, 480))
+        start = text.rfind(" ", 0, chance.randrange(max(1, len(text) - size))) + 1
+        window = text[start : start + size]
+        if len(window.strip()) > 20:
+            found.append(window)
+    return found
+
+
+def blocks(pattern: re.Pattern[str], chance: random.Random) -> list[str]:
+    """Return what a pattern finds in documentation, each once, at most BLOCKS of it."""
+    found = sorted({m.group() for text in documentation() for m in pattern.finditer(text)})
+    return chance.sample(found, min(BLOCKS, len(found)))
+
+
+def records(chance: random.Random) -> list[str]:
+    """Return JSON of our own files, one value each, cut at 480 characters."""
+    schema = json.loads((ROOT / "playbooks/evidence.schema.json").read_text(encoding="utf-8"))
+    table = json.loads((ROOT / "certifications/DETECTION.json").read_text(encoding="utf-8"))
+    texts = sorted({json.dumps(value, indent=2)[:480] for value in _values([schema, table])})
+    return chance.sample(texts, min(BLOCKS, len(texts)))
+
+
+def _values(value: Any) -> Iterator[Any]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in inner:
+        if isinstance(part, dict | list) and len(part) > 1:
+            yield part
+        yield from _values(part)
+
+
+def sound_texts() -> dict[str, list[str]]:
+    """Return sound texts by kind."""
+    chance = random.Random(SEED)
+    own = json.loads((CORPUS / "sound_texts.json").read_text(encoding="utf-8"))
+    return {
+        "code": windows(code(), chance, WINDOWS),
+        "prose": windows(prose(), chance, WINDOWS),
+        "tables": blocks(_TABLE, chance),
+        "lists": blocks(_LIST, chance),
+        "JSON": records(chance),
+        **own,
+    }
+
+
+def broken_output() -> list[dict[str, Any]]:
+    """Return what broken models said: `model`, `fault`, `text`, `finish`, `tokens`, `nats`."""
+    found: list[dict[str, Any]] = json.loads(
+        (CORPUS / "broken_output.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+def is_missed(entry: Mapping[str, Any], *, reference: bool) -> bool:
+    """Whether broken output passes, with or without the sound model's log-probabilities."""
+    logprobs = [entry["nats"]] * entry["tokens"] if reference else None
+    finish = FinishReason(entry["finish"])
+    return not inspect_text(entry["text"], finish=finish, logprobs=logprobs).is_garbage
+
+
+def alarms(texts: Iterable[str]) -> list[str]:
+    """Return the sound texts that are taken for garbage."""
+    return [text for text in texts if inspect_text(text).is_garbage]
+
+
+def _row(name: str, wrong: Sequence[int], total: int) -> str:
+    cells = []
+    for count in wrong:
+        interval = clopper_pearson(count, total)
+        rate = f"{count / total:.2%} ({interval.low:.2%} – {interval.high:.2%})"
+        cells.append(f"{count} | {rate}")
+    return f"| {name} | {total} | {' | '.join(cells)} |"
+
+
+def page() -> str:
+    """Return docs/garbage.md."""
+    sound = sound_texts()
+    wrong = {kind: len(alarms(texts)) for kind, texts in sound.items()}
+    good = [_row(kind, [wrong[kind]], len(texts)) for kind, texts in sound.items()]
+    good.append(_row("**all**", [sum(wrong.values())], sum(map(len, sound.values()))))
+    entries = broken_output()
+    places = dict.fromkeys((entry["model"], entry["fault"]) for entry in entries)
+
+    def missed(name: str, chosen: Callable[[Mapping[str, Any]], bool]) -> str:
+        found = [entry for entry in entries if chosen(entry)]
+        counts = [sum(is_missed(e, reference=told) for e in found) for told in (False, True)]
+        return _row(name, counts, len(found))
+
+    bad = [
+        missed(f"{model}, {fault}", lambda e, at=place: (e["model"], e["fault"]) == at)
+        for place in places
+        for model, fault in [place]
+    ]
+    bad.append(missed("**all**", lambda entry: True))
+    return PAGE.format(good="\n".join(good), bad="\n".join(bad))
+
+
+PAGE = """\
+# How often the garbage detector errs
+
+Made by `python -m benchmarks.garbage_rates docs/garbage.md`. Intervals are those of Clopper and Pearson at 95 %.
+
+## False alarms on sound text
+
+Code is from the half of the standard library that the salad table was not made from; prose, tables and lists are what the installed
+packages and these pages say; JSON is from our own files; the rest is `tests/judge/sound_texts.json`. Other packages give other windows,
+so counts differ a little elsewhere.
+
+| kind | texts | false alarms | rate |
+| --- | --- | --- | --- |
+{good}
+
+The total is what G4 takes into account (`ERROR_RATES` in `pytest_aprqa/judge/garbage.py`): it falsifies when there is more garbage than the
+upper bound of this rate explains.
+
+## Misses on the output of broken models
+
+The faults of `apr-qa falsify` were seeded into sound models, and llama.cpp answered with what became of them
+(`benchmarks/garbage_output.py`). An answer is in this table when the sound model gives its first tokens less than -4 nats on average, a
+limit that sound text stays above; the detector has no part in the choice. Many of these answers are a word or two, or break in one
+place only: by the text alone nothing can be said of them. With the reference's log-probabilities of the whole answer, as G4 has them
+for every conversion of a sound reference, most are found. G4 asks six questions, so it does not need every one.
+
+| model, fault | answers | missed by text alone | rate | missed with the reference | rate |
+| --- | --- | --- | --- | --- | --- |
+{bad}
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("page", type=Path)
+    parser.parse_args().page.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
