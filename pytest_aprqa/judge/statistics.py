@@ -96,6 +96,25 @@ def sequential_lower_bound(k: int, n: int, confidence: float = 0.95) -> float:
     return float(brentq(excess, math.exp(limit / k) / 2, k / n))
 
 
+def wilson(k: int, n: int, confidence: float = 0.95) -> Interval:
+    """Return the score interval of a rate, for display; certificates use `clopper_pearson`.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    """
+    from scipy.special import ndtri
+
+    _check_counts(k, n)
+    if n == 0:
+        return Interval(0.0, 1.0)
+    z = float(ndtri((1 + confidence) / 2))
+    rate, spread = k / n, z * z / n
+    centre = (rate + spread / 2) / (1 + spread)
+    half = z * math.sqrt(rate * (1 - rate) / n + spread / (4 * n)) / (1 + spread)
+    return Interval(
+        0.0 if k == 0 else max(0.0, centre - half), 1.0 if k == n else min(1.0, centre + half)
+    )
+
+
 def _upper_tail(k: int, n: int, p: float) -> float:
     """Return P(X >= k | n, p) of the binomial distribution, as the incomplete beta integral."""
     from scipy.special import betainc
@@ -119,6 +138,20 @@ def mcnemar(worse: int, better: int) -> float:
     change say nothing. McNemar, Psychometrika 12 (1947), with the binomial instead of chi-square.
     """
     return _upper_tail(worse, worse + better, 0.5)
+
+
+def holm(p_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
+    """Return which hypotheses are rejected at a family-wise error rate of alpha.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979).
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    rejected = [False] * len(p_values)
+    for rank, index in enumerate(order):
+        if p_values[index] > alpha / (len(p_values) - rank):
+            break
+        rejected[index] = True
+    return tuple(rejected)
 
 
 class SprtDecision(StrEnum):
@@ -246,3 +279,17 @@ def _windows(sequences: Sequence[Floats], length: int) -> tuple[Floats, Floats]:
         sums.append(running[size:] - running[:-size])
         sizes.append(np.full(len(sums[-1]), float(size)))
     return np.concatenate(sums), np.concatenate(sizes)
+
+
+def noise_floor(repeats: Sequence[Sequence[float]]) -> float:
+    """Return the largest change of any item between repeats of the same measurement.
+
+    Args:
+        repeats: at least two rows, one per repeat, of the same items in the same order.
+
+    Raises:
+        ValueError: fewer than two repeats, no items, or rows of different lengths.
+    """
+    if len(repeats) < 2 or len({len(row) for row in repeats}) != 1 or not repeats[0]:
+        raise ValueError("A noise floor needs two or more repeats of the same items.")
+    return float(np.ptp(np.asarray(repeats, dtype=np.float64), axis=0).max())

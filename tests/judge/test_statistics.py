@@ -17,12 +17,15 @@ from pytest_aprqa.judge.statistics import (
     SprtDecision,
     bootstrap_mean,
     clopper_pearson,
+    holm,
     lower_bound,
     mcnemar,
+    noise_floor,
     proven_pass_rate,
     rate_exceeds,
     student_interval,
     upper_bound,
+    wilson,
 )
 
 counts = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -64,6 +67,19 @@ def test_two_sided_interval_is_scipys(counts: tuple[int, int]) -> None:
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
+@given(counts)
+@settings(max_examples=40, deadline=None)
+def test_wilson_interval_is_scipys(counts: tuple[int, int]) -> None:
+    k, n = counts
+    theirs = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    ours = wilson(k, n)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_wilson_interval_of_nothing_is_everything() -> None:
+    assert (wilson(0, 0).low, wilson(0, 0).high) == (0, 1)
+
+
 def test_impossible_counts_are_refused() -> None:
     for k, n in ((3, 2), (-1, 2)):
         with pytest.raises(ValueError, match="is not a share"):
@@ -94,6 +110,21 @@ def test_mcnemar_calls_the_published_flips_significant_at_five_percent(
 def test_mcnemar_counts_the_outcomes_that_are_at_least_as_bad(worse: int, better: int) -> None:
     flips = list(product((0, 1), repeat=worse + better))
     assert mcnemar(worse, better) == pytest.approx(sum(sum(f) >= worse for f in flips) / len(flips))
+
+
+def test_holm_rejects_step_by_step() -> None:
+    # Holm's own procedure: 0.01 <= 0.05/4, 0.013 <= 0.05/3, but 0.03 > 0.05/2 stops the rest.
+    assert holm([0.04, 0.01, 0.013, 0.03]) == (False, True, True, False)
+    assert holm([]) == ()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_lies_between_bonferroni_and_no_correction(p_values: list[float]) -> None:
+    for p, rejected in zip(p_values, holm(p_values), strict=True):
+        if rejected:
+            assert p <= 0.05
+        else:
+            assert p > 0.05 / len(p_values)
 
 
 @pytest.mark.parametrize(
@@ -184,3 +215,13 @@ def test_bootstrap_interval_lies_within_the_values_around_their_mean(
 
 def test_bootstrap_of_a_single_block_knows_nothing() -> None:
     assert bootstrap_mean([np.ones(9)], block=5) == UNKNOWN
+
+
+def test_noise_floor_is_the_largest_change_between_repeats() -> None:
+    assert noise_floor([[1.0, 2.0], [1.5, 2.1], [0.8, 2.0]]) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("repeats", [[[1.0]], [[1.0], [1.0, 2.0]], [[], []]])
+def test_noise_floor_needs_comparable_repeats(repeats: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="two or more repeats"):
+        noise_floor(repeats)
