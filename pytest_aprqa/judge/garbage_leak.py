@@ -20,9 +20,9 @@ _WEAK_MARKERS = re.compile(r"</?s>|\[(?:PAD|UNK|CLS|SEP|MASK|BOS|EOS)\]")
 _WEAK_COUNT = 2
 _ABOUT_TOKENS = re.compile(r"\b(?:tokens?|tokenizers?|tags?)\b", re.IGNORECASE)
 # What is left of a template's turn markers when the engine keeps special tokens out of the text.
-_TURNS = re.compile(
-    r"^(?:user|human)[ \t]*\n(?:.*\S.*\n+){1,20}?(?:assistant|model)[ \t]*(?:\n|\Z)", re.MULTILINE
-)
+_ASKING, _ANSWERING = frozenset({"user", "human"}), frozenset({"assistant", "model"})
+_LONGEST_TURN = 20
+"""Lines with words that a question between two turn markers may have."""
 _QUOTES = "`\"'“‘«「"
 
 
@@ -38,15 +38,30 @@ def find_leak(text: str, prompt: str = "", special_tokens: Collection[str] = ())
     for match in _MARKERS.finditer(text):
         if not _is_echo(match.group(), prompt) and not _is_quoted(text, match.start()):
             return f"the marker {match.group()!r} is in the text"
-    turns = _TURNS.search(text)
-    if turns and turns.group() not in prompt:
-        return f"turns of a conversation are in the text: {turns.group()[:40]!r}"
+    if (turns := _turns(text)) and not _turns(prompt):
+        return f"turns of a conversation are in the text: {turns}"
     weak = [m for m in _WEAK_MARKERS.finditer(text) if m.group() not in prompt]
     weak = [m for m in weak if not _is_quoted(text, m.start())]
     closing = len(weak) == 1 and weak[0].group() == "</s>" and "<s>" not in text
     if closing or (len(weak) >= _WEAK_COUNT and not _is_markup(text) and not _is_talk(text, weak)):
         return f"the marker {weak[0].group()!r} is in the text, {len(weak)} times"
     return None
+
+
+def _turns(text: str) -> str:
+    """Return the lines that begin a question and its answer as turns of a conversation, or ""."""
+    asking, lines = "", 0
+    for line in text.splitlines():
+        marker = line.rstrip(" \t")
+        if marker in _ASKING:
+            asking, lines = marker, 0
+        elif asking and lines and marker in _ANSWERING:
+            return f"{asking!r}, then {marker!r}"
+        elif marker.strip():
+            lines += 1
+            if lines > _LONGEST_TURN:
+                asking = ""
+    return ""
 
 
 def _is_echo(marker: str, prompt: str) -> bool:

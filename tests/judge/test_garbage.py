@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.garbage_rates import alarms, broken_output, code, is_missed, sound_texts
 from pytest_aprqa.judge.garbage import ERROR_RATES, GarbageKind, inspect_text
+from pytest_aprqa.judge.garbage_leak import find_leak
 from pytest_aprqa.observation import FinishReason
 
 SOUND = {
@@ -289,3 +290,9 @@ def test_misses_on_strung_pieces_loops_and_shuffles_are_one_in_twenty_at_most() 
     total, wrong = sum(map(len, made.values())), sum(map(len, missed.values()))
     assert wrong / total <= MISSES, counts
     assert all(len(texts) <= 0.15 * len(made[kind]) for kind, texts in missed.items()), counts
+
+
+def test_a_conversation_without_end_is_searched_for_turns_in_time_with_its_length():
+    text = "user\n" + "a word\n \n\n" * 20_000 + "assistant"
+    assert find_leak(text) is None
+    assert "'user', then 'assistant'" in find_leak("4\nuser\nAnd 3+3?\nassistant\n6")
