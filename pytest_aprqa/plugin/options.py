@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 import pytest
 
-from pytest_aprqa.playbook.errors import none_of
 from pytest_aprqa.words import FailurePolicy, Tier
 
 NO_RESULT_CACHE = "APRQA_NO_RESULT_CACHE"
@@ -56,6 +55,8 @@ def _one_of(kind: type[StrEnum]) -> dict[str, Any]:
 
     def read(given: str) -> str:
         if given not in list(kind):
+            from pytest_aprqa.playbook.errors import none_of
+
             raise argparse.ArgumentTypeError(none_of(given, kind))
         return given
 

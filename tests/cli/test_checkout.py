@@ -62,8 +62,8 @@ def test_a_playbook_with_an_unknown_oracle_is_found(cli, tmp_path):
     result = cli("validate")
     assert result.code == 1
     assert "did you mean 'contains'?" in result.out
-    assert result.out.startswith("playbooks/bad.playbook.yaml:4: ")
-    assert result.out.count("bad.playbook.yaml") == 1
+    assert result.out.startswith("playbooks/tiny.playbook.yaml:4: ")
+    assert result.out.count("tiny.playbook.yaml") == 1
 
 
 def test_a_place_without_anything_to_check_is_no_success(cli):
