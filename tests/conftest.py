@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_aprqa.engine.protocol import Endpoint
+
+# A session that a test starts is no worker of this one, whatever this one is.
+for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    del os.environ[_name]
 
 
 @pytest.fixture(scope="session", autouse=True)

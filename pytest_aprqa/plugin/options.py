@@ -196,7 +196,7 @@ def settings_of(config: pytest.Config) -> Any:
         return Path(base, Path(ini).expanduser()) if ini else None
 
     given_path = config.getoption("aprqa_model_path")
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
     return Settings(
         certifications=path("certifications") or config.rootpath / "certifications",
         tier=_member(Tier, value("tier")),

@@ -40,6 +40,16 @@ def _fill_the_disk(room: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
 
+def _leave_no_room_for_the_certificate() -> None:
+    conclude = book.Book.conclude
+
+    def without_room(self: book.Book, **how: bool) -> object:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+        return conclude(self, **how)
+
+    book.Book.conclude = without_room  # type: ignore[assignment,method-assign]
+
+
 def _fill_the_cache() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
 
@@ -82,7 +92,7 @@ WHERE_IT_RUNS: dict[str, Callable[[], object]] = {
 }
 
 WHERE_IT_IS_WRITTEN: dict[str, Callable[[], object]] = {
-    "certificate-unwritable": lambda: _fill_the_disk(1400),
+    "certificate-unwritable": _leave_no_room_for_the_certificate,
     "ctrl-c": lambda: _die(signal.SIGINT),
     "ctrl-c-twice": lambda: _die(signal.SIGINT),
     "disk-full": lambda: _fill_the_disk(100),
