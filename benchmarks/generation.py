@@ -6,8 +6,8 @@
 Both load the SafeTensors of SmolLM2-135M-Instruct (or `--playbook`) once with transformers, in float32 on
 as many threads, and answer the same raw prompts greedily, `--tokens` each; by turns, loading left
 out, the median of several repeats. lm-evaluation-harness does it by `HFLM.generate_until`. The
-answers must be the same texts. Batches are of one size on both sides, and then each tool's own: the
-harness asks one prompt at a time unless it is told otherwise.
+answers must be the same texts. Batches are of one size on both sides; with `--unbatched` also each
+tool's own: the harness asks one prompt at a time unless it is told otherwise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pytest_aprqa.words import Backend, Format
 
 HERE = Path(__file__).parent
 SMOLLM2 = HERE.parent / "playbooks/models/smollm2-135m-mvp.playbook.yaml"
-SIZES = ((16, 16), (BATCH, BATCH), (BATCH, 1))
+SIZES = ((16, 16), (BATCH, BATCH))
 """Prompts in a batch: here, and in the harness."""
 
 TIMEOUT = 600.0
@@ -72,9 +72,11 @@ def main() -> None:
     parser.add_argument("--playbook", type=Path, default=SMOLLM2)
     parser.add_argument("--tokens", type=int, default=32, help="of each answer")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--unbatched", action="store_true", help="also the harness as it comes")
     parser.add_argument("-o", "--output", type=Path, help="write the figures here as JSON")
     given = parser.parse_args()
-    figures = measure(given.playbook, given.tokens, given.repeats)
+    sizes = (*SIZES, (BATCH, 1)) if given.unbatched else SIZES
+    figures = measure(given.playbook, given.tokens, given.repeats, sizes)
     content = [asdict(f) | {"faster": f.faster} for f in figures]
     deliver("Generating, beside lm-evaluation-harness", content, table(figures), given.output)
 
@@ -93,7 +95,9 @@ def table(figures: Iterable[Figures]) -> Iterator[str]:
         )
 
 
-def measure(playbook: Path, tokens: int, repeats: int) -> list[Figures]:
+def measure(
+    playbook: Path, tokens: int, repeats: int, sizes: Iterable[tuple[int, int]]
+) -> list[Figures]:
     """Let both answer by turns, in batches of several sizes."""
     prompts = [opening.format(subject) for subject in SUBJECTS for opening in OPENINGS]
     loaded = load_playbook(playbook)
@@ -104,7 +108,7 @@ def measure(playbook: Path, tokens: int, repeats: int) -> list[Figures]:
         engine = open_engine(artifact, Backend.CPU, log_dir=Path(folder))
         duel = Duel(engine, harness, prompts, tokens)
         duel.hold(BATCH, BATCH, 1)  # a warm-up, and loads
-        figures = [duel.hold(*sizes, repeats) for sizes in SIZES]
+        figures = [duel.hold(*pair, repeats) for pair in sizes]
         engine.close()
     return figures
 
