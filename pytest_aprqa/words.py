@@ -188,5 +188,10 @@ class Cell:
         return Cell(self.format, self.backend or Backend.CPU, quantization=self.quantization)
 
 
-REFERENCE_ENGINE = Cell(REFERENCE, Backend.CPU)
+def reference_cell(modality: Modality | None = None) -> Cell:
+    """Return the cell that all others of a modality are held against."""
+    return Cell(REFERENCE, Backend.CPU, modality)
+
+
+REFERENCE_ENGINE = reference_cell()
 """Whose engine it is that all others are held against."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_aprqa.engine.protocol import BATCH, EngineError, Fault, Request
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check, CheckKind, Message, Scenario
-from pytest_aprqa.words import REFERENCE, Backend, Cell, Modality
+from pytest_aprqa.words import REFERENCE, Cell, Modality, reference_cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -110,7 +110,7 @@ class Answers:
     def reference(self, check: Check) -> Generation | None:
         """Return the reference's answer to the same scenario; None when it has none."""
         assert check.scenario is not None
-        cell = Cell(REFERENCE, Backend.CPU, check.cell.modality)
+        cell = reference_cell(check.cell.modality)
         twin = self._laboratory.planned(f"{check.scenario.name}[{cell}]")
         if twin is None or check.cell.format is REFERENCE:
             return None
@@ -214,7 +214,7 @@ def _may_ask(asking: Cell, asked: Cell) -> bool:
     is_direct = asking.modality is Modality.SERVE and asking == replace(
         asked, modality=Modality.SERVE
     )
-    return is_direct or asked in (asking, Cell(REFERENCE, Backend.CPU, asking.modality))
+    return is_direct or asked in (asking, reference_cell(asking.modality))
 
 
 def conversation(scenario: Scenario, prompt: str) -> tuple[Message, ...]:

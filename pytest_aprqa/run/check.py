@@ -138,10 +138,8 @@ def _faulted(
 ) -> Evidence:
     outcome, attribution = verdict_of(error, converted=laboratory.is_converted(check.cell))
     # A crash weighs more than a hang, and either more than what became of the second try.
-    for worst in (Outcome.CRASHED, Outcome.TIMEOUT):
-        if any(attempt.outcome is worst for attempt in attempts):
-            outcome = worst
-            break
+    met = {attempt.outcome for attempt in attempts}
+    outcome = next((o for o in (Outcome.CRASHED, Outcome.TIMEOUT) if o in met), outcome)
     record = not_run(check, outcome, error.message)
     server = {SERVER: laboratory.answering(check)} if laboratory.asks_named_server(check) else {}
     return record.model_copy(

@@ -15,7 +15,7 @@ from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.kl import information, kl_by_position
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
-from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway
+from pytest_aprqa.words import REFERENCE, REFERENCE_ENGINE, Cell, Gateway
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -128,7 +128,7 @@ def pair_of(check: Check, laboratory: Laboratory) -> Pair:
     reference = laboratory.artifact(Cell(REFERENCE))
     artifact = laboratory.artifact(cell)
     return Pair(
-        laboratory.engine(Cell(REFERENCE, Backend.CPU)),
+        laboratory.engine(REFERENCE_ENGINE),
         laboratory.engine(cell),
         stored_dtype(artifact),
         same_weights=reference.converted_from == artifact.digest,

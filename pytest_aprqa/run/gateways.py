@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from pytest_aprqa.words import (
     Cell,
     Gateway,
     Outcome,
+    reference_cell,
 )
 
 if TYPE_CHECKING:
@@ -105,11 +106,8 @@ def _inference(check: Check, laboratory: Laboratory) -> Observed:
     chat = laboratory.load(check).has_chat_template
     request = question(G2_PROMPT, INFERENCE_TOKENS, chat=chat)
     [generation] = laboratory.engine(check.cell).generate([request], laboratory.timeout(check))
-    judgement = judge_g2(generation)
-    if judgement.outcome.fails and _reference_holds(check, laboratory):
-        judgement = judge_g2(generation, reference_holds=True)
     return Observed(
-        judgement=judgement,
+        judgement=_judged(partial(judge_g2, generation), check, laboratory),
         prompt=generation.rendered_prompt or G2_PROMPT,
         answer=generation.text,
         raw=generation.raw,
@@ -125,11 +123,8 @@ def _quality(check: Check, laboratory: Laboratory) -> Observed:
     logprobs = reference_logprobs(check, laboratory, G4_PROMPTS, generations)
     shown = [token for token in special_tokens(check.cell, laboratory) if token in answers]
     judge = partial(judge_g4, generations, logprobs=logprobs, special_tokens=shown)
-    judgement = judge()
-    if judgement.outcome.fails and _reference_holds(check, laboratory):
-        judgement = judge(reference_holds=True)
     return Observed(
-        judgement=judgement,
+        judgement=_judged(judge, check, laboratory),
         prompt="\n".join(G4_PROMPTS),
         answer=answers,
         observation={
@@ -143,6 +138,14 @@ def _quality(check: Check, laboratory: Laboratory) -> Observed:
         engine=laboratory.load(check).engine,
         artifact_digest=laboratory.digest(check.cell),
     )
+
+
+def _judged(judge: Callable[..., Judgement], check: Check, laboratory: Laboratory) -> Judgement:
+    """Return a judgement, which looks at the reference's gateway only where it has failed."""
+    judgement = judge()
+    if judgement.outcome.fails and _reference_holds(check, laboratory):
+        return judge(reference_holds=True)
+    return judgement
 
 
 def _reference_holds(check: Check, laboratory: Laboratory) -> bool:
@@ -181,7 +184,7 @@ def _whose(repeated: Sequence[Evidence], records: Sequence[Evidence]) -> Attribu
 def _of_reference(record: Evidence) -> str:
     """Return the name of a record's check in the reference's cell."""
     name, _, _ = record.check.partition("[")
-    return f"{name}[{replace(REFERENCE_ENGINE, modality=record.modality)}]"
+    return f"{name}[{reference_cell(record.modality)}]"
 
 
 _GATEWAYS: dict[Gateway, Callable[[Check, Laboratory], Observed]] = {

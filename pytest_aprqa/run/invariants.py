@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import lcm, prod
@@ -48,9 +48,8 @@ from pytest_aprqa.judge.kl import KL_NATS, KL_WORST_TOKEN, kl_by_position, mean_
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run import tokenizer
-from pytest_aprqa.run.fidelity import LEAST_TOKENS, fidelity_text, pair_of, windows
+from pytest_aprqa.run.fidelity import LEAST_TOKENS, Pair, fidelity_text, pair_of, windows
 from pytest_aprqa.run.observed import Observed
-from pytest_aprqa.run.worst_token import worst_token
 from pytest_aprqa.words import REFERENCE, Cell
 
 if TYPE_CHECKING:
@@ -64,8 +63,8 @@ def run(check: Check, laboratory: Laboratory) -> Observed:
     """Find out whether one invariant holds between the reference and an artifact."""
     observation: dict[str, object] = {"reference_digest": _reference(laboratory).digest}
     if check.subject == "I-1":
-        judgement, kl = _logits(check, laboratory)
-        observation |= {KL_NATS: kl, KL_WORST_TOKEN: worst_token(check, laboratory, kl)}
+        judgement, positions = _logits(check, laboratory)
+        observation |= positions
     elif check.subject == "I-4":
         judgement, observation[ERROR_BY_LAYER] = _tensors(check, laboratory)
     else:
@@ -81,11 +80,12 @@ def _reference(laboratory: Laboratory) -> Artifact:
     return laboratory.artifact(Cell(REFERENCE))
 
 
-def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float]]:
+def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, dict[str, object]]:
     """I-1: score the same text on both engines, and name what differs when they disagree.
 
     Returns:
-        The judgement, and the KL divergence of every position in nats, none unless all are finite.
+        The judgement, and the KL divergence of every position in nats with the token where it is
+        largest; none unless all are finite.
     """
     pair = pair_of(check, laboratory)
     count = check.params.get("tokens", LEAST_TOKENS)
@@ -94,10 +94,21 @@ def _logits(check: Check, laboratory: Laboratory) -> tuple[Judgement, list[float
     judgement = judge_logits(ours, theirs, budget)
     judgement = _by_tensors(judgement, check, laboratory)
     if any(first_not_finite(scores) for scores in (ours, theirs)):
-        return judgement, []
+        return judgement, {KL_NATS: [], KL_WORST_TOKEN: ""}
     judgement = _beside_others(judgement, check, laboratory, theirs)
-    pairs = zip(ours, theirs, strict=True)
-    return judgement, [float(f"{kl:.4g}") for pair in pairs for kl in kl_by_position(*pair)]
+    both = zip(ours, theirs, strict=True)
+    kl = [float(f"{value:.4g}") for scores in both for value in kl_by_position(*scores)]
+    return judgement, {KL_NATS: kl, KL_WORST_TOKEN: _worst_token(pair, ours, kl)}
+
+
+def _worst_token(pair: Pair, scores: Sequence[TokenScores], kl: Sequence[float]) -> str:
+    """Return the text of the token that is predicted where `kl`, by position, is largest."""
+    if not kl:
+        return ""
+    predicted = [token for scored in scores for token in scored.token_ids[1:]]
+    place = max(range(len(kl)), key=kl.__getitem__)
+    [text] = pair.reference.detokenize([[predicted[place]]], pair.timeout)
+    return text
 
 
 def _beside_others(
@@ -126,26 +137,20 @@ def _by_tensors(judgement: Judgement, check: Check, laboratory: Laboratory) -> J
         told = f"The tensors cannot be held against the reference's: {error.message}."
         return replace(judgement, reason=f"{judgement.reason} {told}")
     judgement = with_bytes_back(judgement, compared)
-    return explained(judgement, *_sides(check, laboratory), compared)
+    return explained(judgement, check, laboratory)
 
 
-def explained(
-    judgement: Judgement,
-    reference: Artifact,
-    artifact: Artifact,
-    comparisons: Iterable[TensorComparison] | None = None,
-) -> Judgement:
-    """Return a failed judgement of logits with the first tensor, or statement, that differs.
+def explained(judgement: Judgement, check: Check, laboratory: Laboratory) -> Judgement:
+    """Return a failed judgement of logits with the first tensor, or statement, that differs."""
+    reference, artifact = _sides(check, laboratory)
 
-    The tensors are compared now when their comparisons are not given.
-    """
+    def comparisons() -> Iterator[TensorComparison]:
+        yield from _comparisons(check, laboratory)
 
     def statements() -> Iterator[str]:
         yield from (finding.message for finding in check_reference(artifact, reference).findings)
 
-    if comparisons is None:
-        comparisons = compare_artifacts(reference, artifact)
-    return with_first_difference(judgement, comparisons, statements())
+    return with_first_difference(judgement, comparisons(), statements())
 
 
 def _names(check: Check, laboratory: Laboratory) -> Judgement:

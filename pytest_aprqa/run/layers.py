@@ -14,7 +14,7 @@ from pytest_aprqa.observation import LayerState
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.fidelity import opening_text
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.words import REFERENCE, Backend, Cell, Gateway
+from pytest_aprqa.words import REFERENCE, REFERENCE_ENGINE, Backend, Cell, Gateway
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -38,7 +38,7 @@ def layer_report(check: Check, evidence: Evidence, laboratory: Laboratory) -> di
     ours = _states(report, "artifact", cell, check, laboratory)
     if cell.format is REFERENCE or REFERENCE not in laboratory.plan.formats:
         return report
-    theirs = _states(report, "reference", Cell(REFERENCE, Backend.CPU), check, laboratory)
+    theirs = _states(report, "reference", REFERENCE_ENGINE, check, laboratory)
     if ours and theirs:
         tolerance = tolerance_of(stored_dtype(laboratory.artifact(cell)))
         found = differences(theirs, ours)

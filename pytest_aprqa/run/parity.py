@@ -18,7 +18,7 @@ from pytest_aprqa.run.fidelity import pair_of
 from pytest_aprqa.run.invariants import explained
 from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
 from pytest_aprqa.run.probes import ALONE_TOKENS, alone, probes, question
-from pytest_aprqa.words import Backend, Cell, Format
+from pytest_aprqa.words import REFERENCE_ENGINE, Backend, Cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -85,15 +85,14 @@ def _by_run(
 def _formats(check: Check, laboratory: Laboratory) -> Result:
     """Compare greedy answers with those of the reference, and score the reference's on both."""
     pair = pair_of(check, laboratory)
-    reference = _answers(check, Cell(Format.SAFETENSORS, Backend.CPU), laboratory)
+    reference = _answers(check, REFERENCE_ENGINE, laboratory)
     artifact = _answers(check, check.cell, laboratory)
     sequences = [(*(g.prompt_token_ids or ()), *(g.token_ids or ())) for g in reference]
     ours, theirs, budget = pair.score(sequences)
     judgement = judge_formats(
         reference, artifact, reference_scores=ours, artifact_scores=theirs, budget=budget
     )
-    files = laboratory.artifact(Cell(Format.SAFETENSORS)), laboratory.artifact(check.cell)
-    return explained(judgement, *files), [*artifact, *reference]
+    return explained(judgement, check, laboratory), [*artifact, *reference]
 
 
 def _backends(check: Check, laboratory: Laboratory) -> Result:

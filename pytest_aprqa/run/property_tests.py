@@ -14,7 +14,7 @@ from pytest_aprqa.playbook.check import Check, Scenario
 from pytest_aprqa.playbook.families import Generated, family_of
 from pytest_aprqa.run.observed import BlockedError, Observed, generation_record
 from pytest_aprqa.run.shrink import smallest_failure
-from pytest_aprqa.words import REFERENCE, Attribution, Backend, Cell, Modality, Outcome
+from pytest_aprqa.words import REFERENCE, Attribution, Modality, Outcome, reference_cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -129,7 +129,7 @@ class _Asking:
         """Return what the reference answers to the smallest question; None when it cannot."""
         if self._check.cell.format is REFERENCE:
             return None
-        cell = Cell(REFERENCE, Backend.CPU, self._check.cell.modality)
+        cell = reference_cell(self._check.cell.modality)
         try:
             self._laboratory.require_reference()
             return self._laboratory.answers.ask(replace(self._check, cell=cell, scenario=scenario))

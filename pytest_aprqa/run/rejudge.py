@@ -23,7 +23,7 @@ from pytest_aprqa.run.quality import REFERENCE_LOGPROBS, SPECIAL_TOKENS
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.plan import prompt_digest
 from pytest_aprqa.verdict.record import RecordError, Run
-from pytest_aprqa.words import Backend, Format, Gateway, Modality, Outcome
+from pytest_aprqa.words import Gateway, Modality, Outcome, reference_cell
 
 
 class Verdict(StrEnum):
@@ -214,9 +214,7 @@ def _judged_again(
     generation = recorded_generation(record)
     if check.scenario.edge:
         return judge_edge(check.scenario, generation, record.observation.get(PROMPT_FAULT, ""))
-    twin = records.get(
-        f"{check.scenario.name}[{Format.SAFETENSORS}-{Backend.CPU}-{record.modality}]"
-    )
+    twin = records.get(f"{check.scenario.name}[{reference_cell(record.modality)}]")
     known = None if twin is record or twin is None or twin.answer is None else twin
     judgement = judge_beside(
         check.scenario, generation, lambda: recorded_generation(known) if known else None
