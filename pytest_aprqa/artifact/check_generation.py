@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.model_file import read_whole
 from pytest_aprqa.artifact.strict_json import JsonError, is_count, parse_object
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.words import Format
@@ -25,10 +26,10 @@ def check_generation(artifact: Artifact, config: ModelConfig) -> FileReport:
     It may end texts at more tokens than config.json does, as those of chat models do.
     """
     path = artifact.path / _FILE
-    if artifact.format is not Format.SAFETENSORS or not path.is_file():
+    if artifact.format is not Format.SAFETENSORS or not path.exists():
         return FileReport(())
     try:
-        stated = parse_object(path.read_bytes(), unique_keys=False)
+        stated = parse_object(read_whole(path), unique_keys=False)
     except (JsonError, OSError) as error:
         message = f"{_FILE} cannot be read: {error}"
         return FileReport((Finding(RULE, message, where=_FILE),))
