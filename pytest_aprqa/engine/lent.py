@@ -43,14 +43,14 @@ class LentEngine(HostedEngine):
 
     def __init__(self, config: DriverConfig, address: str) -> None:
         super().__init__(config)
-        self._known: dict[object, object] = {}
+        self._known: dict[bytes, object] = {}
         self._counter = _Counter(address, self._lend)
 
     def generate(self, requests: Sequence[Request], timeout: float) -> list[Generation]:
         with self._lock:
             answers = super().generate(requests, timeout)
             if all(request.temperature == 0 for request in requests):
-                self._remember(("generate", tuple(requests)), answers)
+                self._remember(answers, "generate", requests=list(requests))
             return answers
 
     def score(
@@ -58,21 +58,23 @@ class LentEngine(HostedEngine):
     ) -> list[TokenScores]:
         with self._lock:
             scores = super().score(sequences, top, timeout)
-            self._remember(("score", tuple(map(tuple, sequences)), top), scores)
+            ids = [list(sequence) for sequence in sequences]
+            self._remember(scores, "score", sequences=ids, top=top)
             return scores
 
     def generate_over_http(self, request: Request, timeout: float) -> Generation:
         answer = super().generate_over_http(request, timeout)
-        if request.temperature == 0:
-            self._remember(("generate_over_http", request), answer)
+        with self._lock:
+            if request.temperature == 0:
+                self._remember(answer, "generate_over_http", request=request)
         return answer
 
     def close(self) -> None:
         self._counter.close()
         super().close()
 
-    def _remember(self, call: object, answer: object) -> None:
-        self._known[call] = answer
+    def _remember(self, answer: object, method: str, **arguments: object) -> None:
+        self._known[_key(method, arguments)] = answer
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
 
@@ -80,21 +82,16 @@ class LentEngine(HostedEngine):
         """Carry out a borrower's call."""
         if method not in _LENT:
             raise EngineError(Fault.PROTOCOL, f"{method!r} is not lent")
-        call = getattr(self, f"_lend_{method}", None) or getattr(self, method)
+        call = _key(method, {name: a for name, a in arguments.items() if name != "timeout"})
         with self._lock:
-            return validate_call(call)(**arguments)
+            if call in self._known:
+                return self._known[call]
+            return validate_call(getattr(self, method))(**arguments)
 
-    def _lend_generate(self, requests: tuple[Request, ...], timeout: float) -> object:
-        return self._known.get(("generate", requests)) or self.generate(requests, timeout)
 
-    def _lend_generate_over_http(self, request: Request, timeout: float) -> object:
-        known = self._known.get(("generate_over_http", request))
-        return known or self.generate_over_http(request, timeout)
-
-    def _lend_score(
-        self, sequences: tuple[tuple[int, ...], ...], top: int, timeout: float
-    ) -> object:
-        return self._known.get(("score", sequences, top)) or self.score(sequences, top, timeout)
+def _key(method: str, arguments: dict[str, Any]) -> bytes:
+    """Return what makes a call the same as another: its method and arguments as they travel."""
+    return to_json([method, arguments], inf_nan_mode="constants")
 
 
 class _Counter:
