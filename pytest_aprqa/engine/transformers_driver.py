@@ -200,7 +200,7 @@ def _refused(prompt: _Prompt) -> Generation:
     )
 
 
-def _groups(prompts: list[_Prompt]) -> list[list[int]]:
+def _groups(prompts: list[_Prompt]) -> list[Sequence[int]]:
     """Return the prompts that are decoded together, by index; a sampled one has a seed of its own."""
     greedy = [
         index
@@ -212,7 +212,7 @@ def _groups(prompts: list[_Prompt]) -> list[list[int]]:
         for index, prompt in enumerate(prompts)
         if not prompt.refusal and prompt.request.temperature > 0
     ]
-    return [greedy[start : start + BATCH] for start in range(0, len(greedy), BATCH)] + sampled
+    return [*parts(greedy, BATCH), *sampled]
 
 
 def _pad(tokenizer: transformers.PreTrainedTokenizerBase, eos: frozenset[int]) -> int:

@@ -23,10 +23,16 @@ def errors_by_layer(comparisons: Iterable[TensorComparison]) -> list[float]:
     """
     worst: dict[int, float] = {}
     for comparison in comparisons:
-        if found := _LAYER.search(comparison.name):
-            layer = int(found[1])
+        layer = layer_of(comparison.name)
+        if layer is not None:
             worst[layer] = max(worst.get(layer, 0.0), _error(comparison))
     return [worst.get(layer, 0.0) for layer in range(max(worst, default=-1) + 1)]
+
+
+def layer_of(tensor: str) -> int | None:
+    """Return the number of the layer a tensor is of, by its name; None outside the layers."""
+    found = _LAYER.search(tensor)
+    return int(found[1]) if found else None
 
 
 def _error(comparison: TensorComparison) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_aprqa.judge.budget import Budget
+from pytest_aprqa.judge.by_layer import layer_of
 from pytest_aprqa.judge.divergence import first_difference
 from pytest_aprqa.judge.fidelity import judge_fidelity
 from pytest_aprqa.judge.judgement import Judgement, corroborated, falsified, inconclusive
@@ -34,8 +34,6 @@ __all__ = [
     "with_bytes_back",
     "with_first_difference",
 ]
-
-_LAYER = re.compile(r"\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +268,8 @@ def with_first_difference(
     tensors = list(comparisons)
     faults = [comparison for comparison in tensors if comparison.fault]
     if faults:
-        layer = _LAYER.search(faults[0].name)
-        where = f"in layer {layer[1]}" if layer else "outside the layers"
+        layer = layer_of(faults[0].name)
+        where = "outside the layers" if layer is None else f"in layer {layer}"
         place = (
             f"{len(faults)} of {len(tensors)} tensors differ from the reference, the first of them "
             f"{where}: {faults[0].fault}."

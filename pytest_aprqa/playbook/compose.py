@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_aprqa.playbook.find import nearest_above
 from pytest_aprqa.playbook.generate import SEED, Question, questions
 from pytest_aprqa.words import SizeCategory
 
@@ -100,8 +101,7 @@ def playbook_text(fields: Mapping[str, Any], path: Path | None = None) -> str:
 
 
 def _editor_hint(folder: Path) -> str:
-    above = (up / SCHEMA for up in (folder, *folder.parents))
-    schema = next((place for place in above if place.is_file()), None)
+    schema = nearest_above(folder, SCHEMA)
     if schema is None:
         return ""
     return f"# yaml-language-server: $schema={Path(os.path.relpath(schema, folder)).as_posix()}\n"

@@ -91,12 +91,17 @@ def dotted(field: FieldPath) -> str:
     return text.removeprefix(".")
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)" for the known name that is closest, "" where none is close."""
+def closest(given: str, known: Iterable[str]) -> str:
+    """Return the known name that is closest, "" where none is close."""
     import difflib  # errors are rare, and every session of pytest imports this module
 
-    close = difflib.get_close_matches(given, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return next(iter(difflib.get_close_matches(given, list(known), n=1)), "")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the known name that is closest, "" where none is close."""
+    close = closest(given, known)
+    return f" (did you mean {close!r}?)" if close else ""
 
 
 def none_of(given: str, choices: Iterable[str]) -> str:

@@ -31,6 +31,12 @@ def candidate_names(model_id: str, tier: Tier) -> tuple[str, ...]:
     return tuple(f"{name}{SUFFIX}" for name in (*named, *stems))
 
 
+def nearest_above(folder: Path, name: str) -> Path | None:
+    """Return the file of a name in a folder or the nearest one above it that has one, or None."""
+    places = (up / name for up in (folder, *folder.parents))
+    return next((place for place in places if place.is_file()), None)
+
+
 def find_playbook(directory: Path, model_id: str, tier: Tier) -> Path | None:
     """Return the playbook of a model for a tier, or None.
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_aprqa.playbook.canonical import digest_of
 from pytest_aprqa.playbook.errors import PlaybookError, Problem, nearest, playbook_error
+from pytest_aprqa.playbook.find import nearest_above
 from pytest_aprqa.playbook.load import LoadedPlaybook, content
 from pytest_aprqa.playbook.source import read_source
 
@@ -136,8 +137,7 @@ def require_locked(loaded: LoadedPlaybook) -> None:
 
 def lock_above(playbook: Path) -> Path | None:
     """Return the lock file nearest above a playbook, or None."""
-    places = (directory / LOCK_NAME for directory in playbook.resolve().parents)
-    return next((place for place in places if place.is_file()), None)
+    return nearest_above(playbook.resolve().parent, LOCK_NAME)
 
 
 @lru_cache(maxsize=8)

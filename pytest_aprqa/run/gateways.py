@@ -22,7 +22,7 @@ from pytest_aprqa.run.quality import (
     special_tokens,
 )
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.verdict.gateways import settled, stops
+from pytest_aprqa.verdict.gateways import STOPPED, settled, times
 from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.words import (
     REFERENCE,
@@ -163,7 +163,7 @@ def _stability(check: Check, laboratory: Laboratory) -> Observed:
         for record in read_journal(laboratory.journal).latest
         if record.backend is not None and record.check != check.name
     ]
-    stopped = [record for record in records if stops(record)]
+    stopped = [record for record in records if times(record, STOPPED)]
     repeated = [record for record in stopped if not record.flaky]
     judgement = judge_g3(
         repeated=[record.check for record in repeated],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
@@ -124,16 +124,10 @@ def _cannot_run_here(record: Evidence) -> bool:
     )
 
 
-def crashes(record: Evidence) -> int:
-    """Return how often a check crashed, over all of its attempts."""
-    tries = sum(attempt.outcome is Outcome.CRASHED for attempt in record.attempts)
-    return max(tries, int(record.outcome is Outcome.CRASHED))
-
-
-def stops(record: Evidence) -> int:
-    """Return how often a check crashed or hung its engine, over all of its attempts."""
-    tries = sum(attempt.outcome in STOPPED for attempt in record.attempts)
-    return max(tries, int(record.outcome in STOPPED))
+def times(record: Evidence, outcomes: Collection[Outcome]) -> int:
+    """Return how often a check came to one of the outcomes, over all of its attempts."""
+    tries = sum(attempt.outcome in outcomes for attempt in record.attempts)
+    return max(tries, int(record.outcome in outcomes))
 
 
 def _stability(by_check: Mapping[str, Evidence], plan: RunPlan) -> GatewayResult:
@@ -153,7 +147,7 @@ def _stability(by_check: Mapping[str, Evidence], plan: RunPlan) -> GatewayResult
         )
 
     for record in engine:
-        if stops(record) >= 2 and not record.flaky:
+        if times(record, STOPPED) >= 2 and not record.flaky:
             again = _AGAIN[record.attempts[-1].outcome]
             reason = f"{record.check}: {again} in a fresh engine: {record.reason}"
             return result(Outcome.FALSIFIED, reason, record.check)
@@ -162,7 +156,7 @@ def _stability(by_check: Mapping[str, Evidence], plan: RunPlan) -> GatewayResult
         if own is not None and own.outcome is Outcome.FALSIFIED:
             return result(Outcome.FALSIFIED, _because(check, own), check.check)
     for record in engine:
-        if stops(record) and not record.flaky:
+        if times(record, STOPPED) and not record.flaky:
             reason = f"{record.check}: {record.outcome} once and was not tried again"
             return result(Outcome.INCONCLUSIVE, reason, record.check)
     if not any(record.outcome.executed and _generates(record) for record in engine):

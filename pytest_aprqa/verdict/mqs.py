@@ -16,7 +16,7 @@ from fractions import Fraction
 from pydantic import BaseModel, ConfigDict
 
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.verdict.gateways import GatewayResult, crashes, gateways
+from pytest_aprqa.verdict.gateways import GatewayResult, gateways, times
 from pytest_aprqa.verdict.plan import RunPlan
 from pytest_aprqa.verdict.spared import extrapolated
 from pytest_aprqa.words import Category, Gateway, Outcome
@@ -220,9 +220,9 @@ def _penalties(
 ) -> tuple[Penalty, ...]:
     found = []
     for record in records:
-        if count := crashes(record):
+        if count := times(record, {Outcome.CRASHED}):
             found.append(_penalty("crash", count, CRASH_PENALTY, record.check))
-        if count := _timeouts(record):
+        if count := times(record, {Outcome.TIMEOUT}):
             found.append(_penalty("timeout", count, TIMEOUT_PENALTY, record.check))
     for result in results:
         if result.outcome is Outcome.FALSIFIED:
@@ -234,8 +234,3 @@ def _penalties(
 def _penalty(what: str, count: int, points: int, check: str) -> Penalty:
     times = "" if count == 1 else f" ({count} times)"
     return Penalty(reason=f"{what}{times}", check=check, points=points * count)
-
-
-def _timeouts(record: Evidence) -> int:
-    tries = sum(attempt.outcome is Outcome.TIMEOUT for attempt in record.attempts)
-    return max(tries, int(record.outcome is Outcome.TIMEOUT))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -19,6 +18,7 @@ from pytest_aprqa.judge.oracles.oracle import Oracle
 from pytest_aprqa.judge.oracles.reference import AgreesWithReference
 from pytest_aprqa.judge.oracles.response import Response
 from pytest_aprqa.judge.oracles.text import Contains, Exact, Regex
+from pytest_aprqa.playbook.errors import closest
 
 ENTRY_POINT_GROUP = "pytest_aprqa.oracles"
 
@@ -100,5 +100,5 @@ def _sentence(name: str, oracle: type[Oracle], error: ValidationError) -> str:
 
 
 def _suggest(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(sorted(known))}"
+    close = closest(name, known)
+    return f"; did you mean {close!r}?" if close else f"; there are: {', '.join(sorted(known))}"
