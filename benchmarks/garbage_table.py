@@ -31,6 +31,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from garbage_rates import in_training_half
 from gguf import GGUFReader
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, vstack
@@ -48,11 +49,6 @@ FALSE_ALARMS = 0.0005  # share of sound windows left above the limit
 
 _MESSAGE = re.compile(r'^msgstr(?:\[\d\])? ((?:"(?:[^"\\]|\\.)*"\s*)+)', re.MULTILINE)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
-
-
-def in_training_half(name: str) -> bool:
-    """Whether a file of the standard library is for training; the rest is for the tests."""
-    return zlib.crc32(name.encode()) % 2 == 0
 
 
 def sound_documents(packages: Path) -> Iterator[tuple[str, float]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_aprqa.artifact.contents import read_config, read_vocabulary
 from pytest_aprqa.artifact.model import ArtifactError
-from pytest_aprqa.artifact.open import open_tensors
+from pytest_aprqa.artifact.stated import stated_by
 from pytest_aprqa.artifact.tokenizer import TokenType
 from pytest_aprqa.engine.protocol import EngineError
 from pytest_aprqa.observation import Generation
@@ -30,15 +29,9 @@ _DIGITS = 4
 
 def special_tokens(cell: Cell, laboratory: Laboratory) -> tuple[str, ...]:
     """Return what an artifact's tokenizer keeps out of text; nothing when it cannot be read."""
-    return laboratory.once(("special tokens", str(cell.artifact)), lambda: _read(cell, laboratory))
-
-
-def _read(cell: Cell, laboratory: Laboratory) -> tuple[str, ...]:
     artifact = laboratory.artifact(cell)
     try:
-        with open_tensors(artifact.path) as file:
-            config = read_config(artifact.format, artifact.path, file)
-            vocabulary = read_vocabulary(artifact.format, artifact.path, file, config)
+        vocabulary = stated_by(artifact).vocabulary
     except ArtifactError:
         return ()
     if vocabulary is None:
