@@ -30,7 +30,7 @@ def question(laboratory: Laboratory, format: Format, modality: Modality) -> Chec
 def answers_held() -> int:
     """Return how many answers this process holds on to."""
     gc.collect()
-    return sum(isinstance(held, Generation) for held in gc.get_objects())
+    return sum(type(held) is Generation for held in gc.get_objects())
 
 
 def test_an_answer_is_kept_until_the_server_of_its_engine_was_held_against_it(
