@@ -9,6 +9,7 @@ from pytest_aprqa.artifact.model import Artifact
 from pytest_aprqa.engine.open import open_engine
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.falsify.fault import Wrap
+from pytest_aprqa.falsify.remembering_engine import RememberingEngine
 from pytest_aprqa.playbook.plan import Plan
 from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.settings import Settings
@@ -28,9 +29,10 @@ class EnginePool:
         """Return the engine of an artifact, the same one for the same artifact."""
         with self._lock:
             if artifact.digest not in self._engines:
-                self._engines[artifact.digest] = open_engine(
+                engine = open_engine(
                     artifact, Backend.CPU, log_dir=self._logs, threads=self._threads
                 )
+                self._engines[artifact.digest] = RememberingEngine(engine)
             return self._engines[artifact.digest]
 
     def close(self) -> None:

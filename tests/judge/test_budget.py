@@ -17,6 +17,8 @@ MEASURED = [
     ("Q6_K", False, 0.0114, 0.938, 23.32 / 23.051),
     ("Q4_K_M", False, 0.068, 0.857, 23.94 / 23.051),
     ("Q2_K", False, 0.392, 0.639, 30.97 / 23.051),
+    ("APR_Q8", False, 0.0629, 0.785, 32.83 / 31.69),
+    ("APR_Q4", False, 0.376, 0.576, 45.07 / 31.69),
 ]
 
 
@@ -112,7 +114,7 @@ def test_a_dtype_of_which_nothing_is_known_is_refused_by_name(dtype: str) -> Non
         ("IQ4_XS - 4.25 bpw", "Q4_K"),
         ("MXFP4 MoE", "Q4_K"),
         ("TQ1_0 - 1.69 bpw ternary", "IQ1_S"),
-        ("APR_Q8", "Q8_0"),
+        ("APR_Q8", "Q5_0"),
     ],
 )
 def test_names_are_understood_as_engines_write_them(said: str, meant: str) -> None:
