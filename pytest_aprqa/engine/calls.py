@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from pytest_aprqa.engine.protocol import Request
 from pytest_aprqa.observation import Generation, LayerState, LoadReport, TokenScores
@@ -22,6 +23,11 @@ _LAYERS = TypeAdapter(list[LayerState])
 _IDS = TypeAdapter(list[list[int]])
 _TEXT = TypeAdapter(str)
 _TEXTS = TypeAdapter(list[str])
+
+
+def call_key(method: str, arguments: Mapping[str, Any]) -> bytes:
+    """Return what makes a call the same as another: its method and arguments as they travel."""
+    return to_json([method, arguments], inf_nan_mode="constants")
 
 
 class Calls(ABC):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, validate_call
 from pydantic_core import from_json, to_json
 
-from pytest_aprqa.engine.calls import GENERATION, LOAD_REPORT, Calls
+from pytest_aprqa.engine.calls import GENERATION, LOAD_REPORT, Calls, call_key
 from pytest_aprqa.engine.driver import DriverConfig, Failure, Reply
 from pytest_aprqa.engine.host import HostedEngine
 from pytest_aprqa.engine.protocol import Endpoint, Engine, EngineError, Fault, Request
@@ -74,7 +74,7 @@ class LentEngine(HostedEngine):
         super().close()
 
     def _remember(self, answer: object, method: str, **arguments: object) -> None:
-        self._known[_key(method, arguments)] = answer
+        self._known[call_key(method, arguments)] = answer
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
 
@@ -82,16 +82,11 @@ class LentEngine(HostedEngine):
         """Carry out a borrower's call."""
         if method not in _LENT:
             raise EngineError(Fault.PROTOCOL, f"{method!r} is not lent")
-        call = _key(method, {name: a for name, a in arguments.items() if name != "timeout"})
+        call = call_key(method, {name: a for name, a in arguments.items() if name != "timeout"})
         with self._lock:
             if call in self._known:
                 return self._known[call]
             return validate_call(getattr(self, method))(**arguments)
-
-
-def _key(method: str, arguments: dict[str, Any]) -> bytes:
-    """Return what makes a call the same as another: its method and arguments as they travel."""
-    return to_json([method, arguments], inf_nan_mode="constants")
 
 
 class _Counter:

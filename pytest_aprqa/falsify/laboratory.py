@@ -22,10 +22,10 @@ class EnginePool:
     def __init__(self, logs: Path, threads: int | None) -> None:
         self._logs = logs
         self._threads = threads
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, RememberingEngine] = {}
         self._lock = threading.Lock()
 
-    def engine(self, artifact: Artifact) -> Engine:
+    def engine(self, artifact: Artifact) -> RememberingEngine:
         """Return the engine of an artifact, the same one for the same artifact."""
         with self._lock:
             if artifact.digest not in self._engines:
@@ -45,8 +45,9 @@ class EnginePool:
 class TrialLaboratory(Laboratory):
     """A laboratory in which one format, or none, is on trial.
 
-    The engine of the reference is given unless the reference itself is on trial, and the engine of
-    the format on trial is put into `wrap`.
+    The engine of the reference is given unless the reference itself is on trial; what compares with
+    it may be answered from memory, a check of its own may not. The engine of the format on trial is
+    put into `wrap`.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class TrialLaboratory(Laboratory):
         settings: Settings,
         output: Path,
         *,
-        reference: Engine,
+        reference: RememberingEngine,
         on_trial: Format | None = None,
         wrap: Wrap | None = None,
     ) -> None:
@@ -69,7 +70,7 @@ class TrialLaboratory(Laboratory):
     def engine(self, cell: Cell) -> Engine:
         """Return the engine of a cell, started at its first use."""
         if cell.format is REFERENCE and self._on_trial is not REFERENCE:
-            return self._reference
+            return self._reference if self._may_borrow(cell.engine) else self._reference.engine
         if self._wrap is None or cell.format is not self._on_trial:
             return super().engine(cell)
         if self._wrapped is None:

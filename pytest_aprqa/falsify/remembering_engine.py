@@ -3,55 +3,43 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-from pydantic_core import to_json
-
-from pytest_aprqa.engine.calls import Calls
-from pytest_aprqa.engine.protocol import Endpoint, Engine, Request
-from pytest_aprqa.observation import Generation, LoadReport
+from pytest_aprqa.engine.calls import call_key
+from pytest_aprqa.engine.protocol import Engine, Request
+from pytest_aprqa.falsify.forwarding_engine import ForwardingEngine
+from pytest_aprqa.observation import Generation, TokenScores
 
 T = TypeVar("T")
 
 
-class RememberingEngine(Calls):
-    """An Engine that answers from memory what it was asked before, in the same batch.
+class RememberingEngine(ForwardingEngine):
+    """An Engine that gives the greedy answers and the scores it was asked for before from memory.
 
-    That is sound where the engine is deterministic, as a reference is whose own certification
-    asked it twice. What depends on the clock is asked anew: streams, and the server.
+    Good enough to compare others with; what is itself certified is asked anew, by `engine`.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._known: dict[tuple[str, bytes], Any] = {}
+        super().__init__(engine)
+        self._known: dict[bytes, Any] = {}
         self._asking = threading.Lock()
 
-    def load(self, timeout: float) -> LoadReport:
-        return self._engine.load(timeout)
+    def generate(self, requests: Sequence[Request], timeout: float) -> list[Generation]:
+        if any(request.temperature > 0 for request in requests):
+            return super().generate(requests, timeout)
+        key = call_key("generate", {"requests": requests})
+        return self._remembered(key, lambda: self.engine.generate(requests, timeout))
 
-    def stream(
-        self, request: Request, timeout: float, cancel_after: int | None = None
-    ) -> Generation:
-        return self._engine.stream(request, timeout, cancel_after)
+    def score(
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+    ) -> list[TokenScores]:
+        key = call_key("score", {"sequences": sequences, "top": top})
+        return self._remembered(key, lambda: self.engine.score(sequences, top, timeout))
 
-    def serve(self, timeout: float) -> Endpoint:
-        return self._engine.serve(timeout)
-
-    def generate_over_http(self, request: Request, timeout: float) -> Generation:
-        return self._engine.generate_over_http(request, timeout)
-
-    def peak_memory(self) -> int:
-        return self._engine.peak_memory()
-
-    def close(self) -> None:
-        self._known.clear()
-        self._engine.close()
-
-    def _call(self, method: str, result: TypeAdapter[T], timeout: float, **arguments: Any) -> T:
-        key = (method, to_json(arguments, inf_nan_mode="constants"))
+    def _remembered(self, key: bytes, ask: Callable[[], T]) -> T:
         with self._asking:
             if key not in self._known:
-                self._known[key] = getattr(self._engine, method)(**arguments, timeout=timeout)
-        answer: T = self._known[key]
-        return answer
+                self._known[key] = ask()
+            known: T = self._known[key]
+            return known

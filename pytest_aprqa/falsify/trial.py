@@ -14,12 +14,12 @@ from random import Random
 from pytest_aprqa.artifact.digest import sha256_of_file
 from pytest_aprqa.artifact.files import files_of, make_artifact
 from pytest_aprqa.artifact.model_directory import MANIFEST
-from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.falsify.detection import Catch, SoundRun, Trial
 from pytest_aprqa.falsify.fault import Fault, NotApplicableError, Original, Sample, Wrap
 from pytest_aprqa.falsify.gate import Gate, gate_of
 from pytest_aprqa.falsify.laboratory import EnginePool, TrialLaboratory
 from pytest_aprqa.falsify.originals import Originals
+from pytest_aprqa.falsify.remembering_engine import RememberingEngine
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.check import run_check
 from pytest_aprqa.run.laboratory import Laboratory
@@ -208,7 +208,7 @@ class Bench:
         if record.outcome.fails:
             yield _catch(check, record, tier).model_copy(update={"gate": Gate.DIGEST})
 
-    def _reference_engine(self, original: Original) -> Engine:
+    def _reference_engine(self, original: Original) -> RememberingEngine:
         directory = self._originals.directory(original)
         return self._pool.engine(make_artifact(REFERENCE, directory, "", self._originals.digests))
 

@@ -45,7 +45,7 @@ LEGACY_KL = {(4, "0"): 1.4e-1, (4, "1"): 1.4e-1, (5, "0"): 1.0e-1, (5, "1"): 1.0
 Q5_1 of SmolLM2-135M on three texts, 0.08 to 0.12 and on one that it knows by heart 0.25 to 0.33.
 """
 
-COSTS_LIKE = {"APR_Q8": (5, "0"), "APR_Q4": (2, "")}
+COSTS_LIKE = {"apr_q8": (5, "0"), "apr_q4": (2, "")}
 """Block types that cost what another of fewer bits does.
 
 One scale for a whole tensor, or 15 levels about zero, is coarse. On two texts SmolLM2-135M loses
@@ -200,15 +200,15 @@ def _bits(dtype: str) -> int:
 
 
 def _parse(dtype: str) -> str | tuple[int, str]:
-    """Return the float type, or bits and variant of the quantisation, that a name speaks of.
+    """Return the float type, or bits and variant of the quantisation, that a name costs like.
 
     Engines decorate names: llama.cpp says "all F32", "Q4_K - Medium" and "Q4_0 (guessed)".
     """
-    for word in re.findall(r"\w+", dtype):
-        if word.lower() in _FLOATS:
-            return _FLOATS[word.lower()]
-        if word.upper() in COSTS_LIKE:
-            return COSTS_LIKE[word.upper()]
+    for word in re.findall(r"\w+", dtype.lower()):
+        if word in _FLOATS:
+            return _FLOATS[word]
+        if word in COSTS_LIKE:
+            return COSTS_LIKE[word]
     match = re.search(r"(?:Q|FP|INT)([1-8])(?!\d)(?:_([01])\b)?", dtype.upper())
     if match is None or int(match[1]) not in WEIGHTS_KL:
         raise ValueError(
