@@ -51,6 +51,7 @@ def playbook_check(request: pytest.FixtureRequest, aprqa_laboratory: Laboratory)
         stop.consider(evidence)
         if evidence.outcome.fails and stop.policy is FailurePolicy.FAIL_FAST:
             _write_diagnostics(item, evidence, aprqa_laboratory)
+    aprqa_laboratory.note(evidence)
     item.stash[evidence_key] = evidence
     item.user_properties += properties(evidence)
     if evidence.outcome.fails:

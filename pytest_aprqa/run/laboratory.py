@@ -59,8 +59,8 @@ class Laboratory:
     other artifacts are prepared.
 
     Attributes:
-        closing: evidence of the checks that have looked back over the run, by name; another process
-            may not have written it into the journal yet.
+        unwritten: evidence noted here, by name of its check, which another process may not have
+            written into the journal yet; empty when this is the only process.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Laboratory:
         self._under_test: Cell | None = None
         self._ahead = Ahead(self.workshop, plan.artifacts)
         self._gateways = dict(self.kept.records)
-        self.closing: dict[str, Evidence] = {}
+        self.unwritten: dict[str, Evidence] = {}
         self._made: dict[tuple[str, str], Any] = {}
         self._planned = {check.name: check for check in plan.checks}
         self._logs = LogFolder()
@@ -278,6 +278,11 @@ class Laboratory:
     def remember_gateway(self, check: Check, evidence: Evidence) -> None:
         """Keep the evidence of a gateway for every check that needs it."""
         self._gateways[check.name] = evidence
+
+    def note(self, evidence: Evidence) -> None:
+        """Take note of evidence that goes into the journal, for the checks that look back over it."""
+        if self._lending is not None:
+            self.unwritten[evidence.check] = evidence
 
     def scenarios(self, cell: Cell) -> list[Check]:
         """Return the planned scenarios of an artifact and backend, over its modalities."""

@@ -11,8 +11,8 @@ from pytest_aprqa.judge.regression import judge_flips, judge_score, judge_throug
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.environment import environment_of
 from pytest_aprqa.run.observed import Observed
+from pytest_aprqa.run.so_far import so_far
 from pytest_aprqa.verdict.evidence import Evidence
-from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.verdict.mqs import Mqs, score_records
 from pytest_aprqa.verdict.plan import RunPlan
 from pytest_aprqa.verdict.record import Run
@@ -27,12 +27,12 @@ DECODE_RATE = "decode-rate"
 def run(check: Check, laboratory: Laboratory) -> Observed:
     """Hold what this run has found so far against the last certificate."""
     then = laboratory.previous
-    journal = read_journal(laboratory.journal)
-    if then is None or journal.header is None:
+    now = so_far(laboratory)
+    if then is None or now is None:
         return Observed(inconclusive("there is no earlier certificate to compare with"))
     compare = _COMPARISONS[check.subject]
     return Observed(
-        judgement=compare(then, journal.header.plan, journal.latest),
+        judgement=compare(then, now.plan, now.records),
         observation={"previous_run": then.run_id, "previous_finished": then.finished},
     )
 
