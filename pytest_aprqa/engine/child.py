@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, validate_call
 from pydantic_core import from_json, to_json
@@ -32,14 +32,18 @@ _METHODS = frozenset(
 
 def main() -> None:
     descriptor, parent, config_json = sys.argv[1:]
-    end = socket.socket(fileno=int(descriptor))
-    _die_with(int(parent), end)
+    run(socket.socket(fileno=int(descriptor)), int(parent), config_json)
+
+
+def run(end: socket.socket, parent: int, config_json: str) -> NoReturn:
+    """Be an engine until the channel at `end` is closed."""
+    _die_with(parent, end)
     config = TypeAdapter(DriverConfig).validate_json(config_json)
     limit_own_memory(config.memory)
     _answer_calls(Channel(end), config)
 
 
-def _answer_calls(channel: Channel, config: DriverConfig) -> None:
+def _answer_calls(channel: Channel, config: DriverConfig) -> NoReturn:
     driver: Driver | None = None
     while True:
         try:

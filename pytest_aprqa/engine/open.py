@@ -11,6 +11,7 @@ from pytest_aprqa.engine.driver import DriverConfig, DriverName
 from pytest_aprqa.engine.host import HostedEngine
 from pytest_aprqa.engine.lent import LentEngine
 from pytest_aprqa.engine.memory import machine_memory
+from pytest_aprqa.engine.process import warm_up
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.words import Backend, Format
 
@@ -45,14 +46,11 @@ def open_engine(
             no default, for its driver maps device memory too.
         lend_at: address at which other processes may ask the engine too, if nobody lends there.
     """
-    driver = _DRIVERS[artifact.format]
-    if artifact.format is Format.APR and apr_binary:
-        driver = DriverName.APR_BINARY
     if memory is None:
         memory = machine_memory() if backend is Backend.CPU else 0
     name = f"{artifact.format}-{backend}-{artifact.digest[:8]}-{os.getpid()}.log"
     config = DriverConfig(
-        driver=driver,
+        driver=_driver(artifact.format, apr_binary),
         format=artifact.format,
         path=str(artifact.path),
         backend=backend,
@@ -63,6 +61,28 @@ def open_engine(
         memory=memory,
     )
     return LentEngine(config, lend_at) if lend_at else HostedEngine(config)
+
+
+def expect_engine(
+    form: Format,
+    backend: Backend,
+    *,
+    threads: int | None = None,
+    apr_binary: str | None = None,
+) -> None:
+    """Begin in the background what takes time before an engine can be opened.
+
+    Args:
+        form: of the artifact it will run.
+        backend: where it will compute.
+        threads: as for `open_engine`.
+        apr_binary: as for `open_engine`.
+    """
+    warm_up(_driver(form, apr_binary), backend, threads or usable_cores())
+
+
+def _driver(form: Format, apr_binary: str | None) -> DriverName:
+    return DriverName.APR_BINARY if form is Format.APR and apr_binary else _DRIVERS[form]
 
 
 def usable_cores() -> int:

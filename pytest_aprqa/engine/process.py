@@ -17,13 +17,15 @@ import psutil
 from pydantic_core import to_json
 
 import pytest_aprqa
-from pytest_aprqa.engine.driver import DriverConfig
+from pytest_aprqa.engine.driver import DriverConfig, DriverName
 from pytest_aprqa.engine.faults import oom_kills, says_no_memory
 from pytest_aprqa.engine.log import EngineLog
 from pytest_aprqa.engine.memory import peak_of
+from pytest_aprqa.engine.nursery import Nursery, NurseryError, Nursling, nursery
 from pytest_aprqa.engine.protocol import EngineError, Fault
 from pytest_aprqa.engine.spinning import spins
 from pytest_aprqa.engine.wire import Channel
+from pytest_aprqa.words import Backend
 
 _KEPT = frozenset(
     {"PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "VIRTUAL_ENV"}
@@ -66,45 +68,30 @@ class EngineProcess:
 
     def __init__(self, config: DriverConfig, log: EngineLog) -> None:
         ours, theirs = socket.socketpair()
-        die_with_parent = threading.current_thread() is threading.main_thread()
-        command = [sys.executable, "-P", "-m", "pytest_aprqa.engine.child"]
-        command += [str(theirs.fileno()), str(os.getpid() if die_with_parent else 0)]
-        command += [to_json(config).decode()]
         self._log = log
         log.begin()
         self._oom_kills = oom_kills()
         try:
-            with theirs, log.path.open("ab") as output:
-                self._popen = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(theirs.fileno(),),
-                    # Temporary files of a process that is killed go with its log.
-                    env=engine_environment(os.environ, config.threads)
-                    | {"TMPDIR": str(log.path.parent)},
-                    start_new_session=True,
-                )
+            with theirs:
+                self._started = _start(config, theirs, log.path)
         except OSError as error:
             ours.close()
             raise EngineError(
                 Fault.ENVIRONMENT, f"the engine's process cannot be started: {error}"
             ) from error
+        except BaseException:
+            ours.close()
+            raise
         self.channel = Channel(ours)
-        self._finalizer = weakref.finalize(self, _end, self._popen, self.channel)
+        self._finalizer = weakref.finalize(self, _end, self._started, self.channel)
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        return self._started.pid
 
     def running(self) -> bool:
         """Whether the process can still answer; one that has ended is left for `kill` to reap."""
-        try:
-            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return False
-        return ended is None
+        return not self._started.has_ended()
 
     def peak_memory(self) -> int:
         """Return the peak resident bytes of the process and of what it has started."""
@@ -121,7 +108,7 @@ class EngineProcess:
     def how_it_ended(self) -> EngineError:
         """Reap the process, which has closed its channel, and return how it ended."""
         self.kill()
-        code = self._popen.returncode
+        code = self._started.wait()
         tail = self._log.last_words()
         if code < 0:
             name = signal.Signals(-code).name
@@ -140,10 +127,64 @@ class EngineProcess:
         )
 
 
-def _end(popen: subprocess.Popen[bytes], channel: Channel) -> None:
-    # The group first, while its leader is unreaped: its id cannot have been given away.
-    if popen.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(popen.pid, signal.SIGKILL)
+class _Child(subprocess.Popen[bytes]):
+    """An engine's process that is a child of this one."""
+
+    def has_ended(self) -> bool:
+        """Whether it has ended; it stays a zombie until `wait`."""
+        try:
+            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+        return ended is not None
+
+    def kill_group(self) -> None:
+        """Kill it and what it started, unless it was reaped."""
+        # While its leader is unreaped the group's id cannot have been given away.
+        if self.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+
+def warm_up(driver: DriverName, backend: Backend, threads: int) -> None:
+    """Have what an engine imports be imported in the background, where that saves time."""
+    _nursery_for(driver, backend, threads)
+
+
+def _nursery_for(driver: DriverName, backend: Backend, threads: int) -> Nursery | None:
+    """Return the process to fork an engine from; None where one of its own is started as fast.
+
+    A GPU's driver does not survive a fork once any library has looked for devices.
+    """
+    if driver is not DriverName.TRANSFORMERS or backend is not Backend.CPU:
+        return None
+    return nursery(engine_environment(os.environ, threads))
+
+
+def _start(config: DriverConfig, end: socket.socket, log: Path) -> _Child | Nursling:
+    """Start an engine that answers calls at an end of its channel. Raises OSError."""
+    if forked := _nursery_for(config.driver, config.backend, config.threads):
+        with suppress(NurseryError):
+            return forked.start(to_json(config).decode(), end, log)
+    die_with_parent = threading.current_thread() is threading.main_thread()
+    command = [sys.executable, "-P", "-m", "pytest_aprqa.engine.child"]
+    command += [str(end.fileno()), str(os.getpid() if die_with_parent else 0)]
+    command += [to_json(config).decode()]
+    # Temporary files of a process that is killed go with its log.
+    environment = engine_environment(os.environ, config.threads) | {"TMPDIR": str(log.parent)}
+    with log.open("ab") as output:
+        return _Child(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(end.fileno(),),
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def _end(started: _Child | Nursling, channel: Channel) -> None:
+    started.kill_group()
     channel.close()
-    popen.wait()
+    started.wait()

@@ -72,6 +72,7 @@ def _run(check: Check, laboratory: Laboratory) -> Evidence:
         slot = laboratory.results.slot(check)
         if known := slot.find():
             return known
+        laboratory.expect_engine(check.cell)
         evidence = _timed(_attempt(check, laboratory), started, begun)
         slot.keep(evidence)
         return evidence

@@ -15,7 +15,7 @@ from pytest_aprqa.artifact.prepare import Workshop
 from pytest_aprqa.engine.devices import gpu_reason
 from pytest_aprqa.engine.lent import borrow
 from pytest_aprqa.engine.log_folder import LogFolder
-from pytest_aprqa.engine.open import open_engine
+from pytest_aprqa.engine.open import expect_engine, open_engine
 from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.engine.remote import RemoteEngine, endpoint_at
 from pytest_aprqa.observation import LoadReport
@@ -137,6 +137,16 @@ class Laboratory:
         if self._may_borrow(key) and (borrowed := self._borrow()):
             return borrowed
         return self._own_engine(artifact, key)
+
+    def expect_engine(self, cell: Cell) -> None:
+        """Begin in the background what takes time before the engine of a cell can be opened."""
+        if cell.format is not None:
+            expect_engine(
+                cell.format,
+                cell.backend or Backend.CPU,
+                threads=self.settings.threads,
+                apr_binary=self.settings.apr_binary,
+            )
 
     def _own_engine(self, artifact: Artifact, key: Cell) -> Engine:
         return self._engines.get(key, artifact.files, lambda: self._open(artifact, key))

@@ -262,7 +262,7 @@ def fresh_engine(tiny: Tiny, tmp_path: Path) -> Iterator[Engine]:
 def engine_processes() -> Callable[[], list[psutil.Process]]:
     """Return a function that lists the engine processes this process has started since now."""
     me = psutil.Process()
-    before = {process.pid for process in me.children()}
+    before = {process.pid for process in me.children(recursive=True)}
 
     def started() -> list[psutil.Process]:
         return [

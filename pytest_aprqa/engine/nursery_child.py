@@ -1,0 +1,98 @@
+"""The process engines are forked from: it imports what they need once, and loads no model itself.
+
+Started as `python -m pytest_aprqa.engine.nursery_child FD PARENT`, which mean the same as to
+`pytest_aprqa.engine.child`. Each order comes in one message:
+
+* `Begin`, with an engine's end of its channel and its log: answered by the process id;
+* `Reap`: answered, when that process has ended, by its exit status as `subprocess` gives it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import socket
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from pytest_aprqa.engine import child
+from pytest_aprqa.engine.lifeline import die_with_parent
+
+LONGEST = 1 << 16
+"""Bytes of the longest order."""
+
+_IMPORTED = (
+    "transformers.generation",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.auto.tokenization_auto",
+    "pytest_aprqa.engine.transformers_driver",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Start an engine: its `DriverConfig` as JSON, and its directory of temporary files."""
+
+    config: str
+    temporary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reap:
+    """Tell how the process with this id has ended."""
+
+    reap: int
+
+
+Order = Begin | Reap
+ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+
+
+def main() -> None:
+    descriptor, parent = sys.argv[1:]
+    orders = socket.socket(fileno=int(descriptor))
+    if int(parent):
+        die_with_parent(int(parent))
+    for module in _IMPORTED:
+        # What cannot be imported is for the engine to say, in the reply to its first call.
+        with suppress(Exception):
+            importlib.import_module(module)
+    gc.freeze()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(orders, LONGEST, 2)
+        if not message:
+            os._exit(0)
+        order = ORDER.validate_json(message)
+        if isinstance(order, Reap):
+            _, status = os.waitpid(order.reap, 0)
+            answer = os.waitstatus_to_exitcode(status)
+        else:
+            answer = _begin(order, orders, *descriptors)
+        orders.send(str(answer).encode())
+
+
+def _begin(order: Begin, orders: socket.socket, channel: int, log: int) -> int:
+    """Fork an engine; return its process id here, and never there."""
+    nursery = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        orders.close()
+        os.setsid()
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        os.environ["TMPDIR"] = order.temporary
+        tempfile.tempdir = None
+        child.run(socket.socket(fileno=channel), nursery, order.config)
+    os.close(channel)
+    os.close(log)
+    return pid
+
+
+if __name__ == "__main__":
+    main()
