@@ -118,14 +118,16 @@ def judge_g4(
     special_tokens: Collection[str] = (),
     false_alarm_rate: float | None = None,
     reference_holds: bool = False,
+    family: int = 1,
     alpha: float = GARBAGE_ALPHA,
 ) -> Judgement:
     """Judge whether the outputs are garbage more often than the detector errs.
 
     Falsified when all outputs are garbage, however few, or when that many detections among that
-    many sound outputs would have a probability of at most `alpha` (exact binomial tail). With a
-    false-alarm rate of 0.005 one detection of 2 falsifies and one of 3 does not; two of up to
-    30 do. What the rule lets through is garbage in the scenarios' own checks all the same.
+    many sound outputs would have a probability of at most `alpha` over the family (exact binomial
+    tail). With a false-alarm rate of 0.005 and no others in the family one detection of 2 falsifies
+    and one of 3 does not; two of up to 30 do. What the rule lets through is garbage in the
+    scenarios' own checks all the same.
 
     Args:
         generations: one per distinct prompt, since repeats of a prompt are not independent.
@@ -137,6 +139,8 @@ def judge_g4(
             upper 95 % bound of what was measured of it.
         reference_holds: the reference, when the artifact is not itself the reference, passes
             this gateway; then garbage is the conversion's doing.
+        family: such judgements in one run. Each is made before the others are known, so each gets
+            the share of `alpha` that Holm's procedure gives its first.
         alpha: probability of falsifying a sound model.
     """
     if false_alarm_rate is None:
@@ -147,7 +151,7 @@ def judge_g4(
         return inconclusive("There was no output to look at.", compared=compared)
     count = len(reasons)
     metrics = {"garbage_share": count / total}
-    if not _is_too_much(count, total, false_alarm_rate, alpha):
+    if not _is_too_much(count, total, false_alarm_rate, alpha / max(1, family)):
         return corroborated(
             f"{count} of {total} outputs look like garbage"
             + (f", which the detector's own errors explain: {reasons[0]}" if count else "."),

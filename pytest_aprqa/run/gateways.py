@@ -16,14 +16,15 @@ from pytest_aprqa.playbook.prompts import G2_PROMPT, G4_PROMPTS
 from pytest_aprqa.run.observed import Observed, generation_record
 from pytest_aprqa.run.probes import probes, question
 from pytest_aprqa.run.quality import (
+    FAMILY,
     REFERENCE_LOGPROBS,
     SPECIAL_TOKENS,
     reference_logprobs,
     special_tokens,
 )
+from pytest_aprqa.run.so_far import so_far
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.gateways import STOPPED, settled, times
-from pytest_aprqa.verdict.journal import read_journal
 from pytest_aprqa.words import (
     REFERENCE,
     REFERENCE_ENGINE,
@@ -122,7 +123,8 @@ def _quality(check: Check, laboratory: Laboratory) -> Observed:
     answers = "\n".join(generation.text for generation in generations)
     logprobs = reference_logprobs(check, laboratory, G4_PROMPTS, generations)
     shown = [token for token in special_tokens(check.cell, laboratory) if token in answers]
-    judge = partial(judge_g4, generations, logprobs=logprobs, special_tokens=shown)
+    family = sum(planned.subject == check.subject for planned in laboratory.plan.checks)
+    judge = partial(judge_g4, generations, logprobs=logprobs, special_tokens=shown, family=family)
     return Observed(
         judgement=_judged(judge, check, laboratory),
         prompt="\n".join(G4_PROMPTS),
@@ -134,6 +136,7 @@ def _quality(check: Check, laboratory: Laboratory) -> Observed:
             ],
             **({REFERENCE_LOGPROBS: logprobs} if logprobs else {}),
             **({SPECIAL_TOKENS: shown} if shown else {}),
+            FAMILY: family,
         },
         engine=laboratory.load(check).engine,
         artifact_digest=laboratory.digest(check.cell),
@@ -158,9 +161,10 @@ def _reference_holds(check: Check, laboratory: Laboratory) -> bool:
 
 def _stability(check: Check, laboratory: Laboratory) -> Observed:
     """Look back over the run: a crash or hang that repeated in a fresh engine fails G3."""
+    found = so_far(laboratory)
     records = [
         record
-        for record in read_journal(laboratory.journal).latest
+        for record in (found.records if found else ())
         if record.backend is not None and record.check != check.name
     ]
     stopped = [record for record in records if times(record, STOPPED)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Logprobs = tuple[float, ...]
 
+FAMILY = "judgements_in_the_run"
 REFERENCE_LOGPROBS = "reference_logprobs"
 SPECIAL_TOKENS = "special_tokens"
 """Where the evidence of G4 keeps what was found."""

@@ -19,7 +19,7 @@ from pytest_aprqa.judge.incumbent import NO_TEXT, judge_printed, model_text
 from pytest_aprqa.judge.judgement import Judgement
 from pytest_aprqa.observation import FinishReason, Generation, Usage
 from pytest_aprqa.playbook.check import Check, CheckKind
-from pytest_aprqa.run.quality import REFERENCE_LOGPROBS, SPECIAL_TOKENS
+from pytest_aprqa.run.quality import FAMILY, REFERENCE_LOGPROBS, SPECIAL_TOKENS
 from pytest_aprqa.verdict.evidence import Evidence
 from pytest_aprqa.verdict.plan import prompt_digest
 from pytest_aprqa.verdict.record import RecordError, Run
@@ -230,6 +230,7 @@ def _again_g4(record: Evidence) -> Judgement:
         [_generation(probe.get("answer", ""), probe) for probe in record.observation["probes"]],
         logprobs=record.observation.get(REFERENCE_LOGPROBS, ()),
         special_tokens=record.observation.get(SPECIAL_TOKENS, ()),
+        family=record.observation.get(FAMILY, 1),
     )
 
 

@@ -128,6 +128,17 @@ def test_g4_fails_on_more_garbage_than_the_detector_invents(
     assert judgement.metrics["garbage_share"] == garbage / total
 
 
+def test_many_judgements_in_a_run_accuse_a_sound_model_no_more_often_than_one(
+    answer: Answer,
+) -> None:
+    answers = [answer(GARBAGE), *[answer(SOUND)]]
+    alone = judge_g4(answers, false_alarm_rate=0.004)
+    one_of_nine = judge_g4(answers, false_alarm_rate=0.004, family=9)
+    assert alone.outcome is Outcome.FALSIFIED
+    assert one_of_nine.outcome is Outcome.CORROBORATED
+    assert judge_g4([answer(GARBAGE)] * 2, family=9).outcome is Outcome.FALSIFIED
+
+
 def test_a_detector_that_errs_more_excuses_more(answer: Answer) -> None:
     answers = [answer(GARBAGE)] * 2 + [answer(SOUND)] * 4
     assert judge_g4(answers, false_alarm_rate=0.2).outcome is Outcome.CORROBORATED
