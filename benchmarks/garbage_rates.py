@@ -15,12 +15,14 @@ import random
 import re
 import sysconfig
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from pytest_aprqa.judge.garbage import inspect_text
+from benchmarks.garbage_output import GENERATED
+from pytest_aprqa.judge.garbage import GarbageKind, GarbageReport, inspect_text
+from pytest_aprqa.judge.garbage_salad import STRETCH, least_likely
 from pytest_aprqa.judge.statistics import clopper_pearson
 from pytest_aprqa.observation import FinishReason
 
@@ -29,6 +31,7 @@ CORPUS = ROOT / "tests/judge"
 SEED = 20260201
 WINDOWS = 2_000
 BLOCKS = 200
+Entry = Mapping[str, Any]
 _TABLE = re.compile(r"(?m)(?:^\|.*\|[ \t]*\n){3,12}")
 _LIST = re.compile(r"(?m)(?:^(?:[-*]|\d+\.) \S.*\n){3,12}")
 
@@ -114,19 +117,31 @@ def sound_texts() -> dict[str, list[str]]:
     }
 
 
-def broken_output() -> list[dict[str, Any]]:
-    """Return what broken models said: `model`, `fault`, `text`, `finish`, `tokens`, `nats`."""
-    found: list[dict[str, Any]] = json.loads(
-        (CORPUS / "broken_output.json").read_text(encoding="utf-8")
-    )
+def broken_output() -> list[Entry]:
+    """Return what broken models said: `model`, `fault`, `finish`, `text`, and `nats` by token."""
+    return _entries("broken_output.json")
+
+
+def sound_output() -> list[Entry]:
+    """Return what sound conversions said, likewise; `fault` is how they were quantised."""
+    return _entries("sound_output.json")
+
+
+def _entries(name: str) -> list[Entry]:
+    found: list[Entry] = json.loads((CORPUS / name).read_text(encoding="utf-8"))
     return found
 
 
-def is_missed(entry: Mapping[str, Any], *, reference: bool) -> bool:
-    """Whether broken output passes, with or without the sound model's log-probabilities."""
-    logprobs = [entry["nats"]] * entry["tokens"] if reference else None
+def report_on(entry: Entry, *, reference: bool) -> GarbageReport:
+    """Return what is found in output, with or without the sound model's log-probabilities."""
+    logprobs = entry["nats"] if reference else None
     finish = FinishReason(entry["finish"])
-    return not inspect_text(entry["text"], finish=finish, logprobs=logprobs).is_garbage
+    return inspect_text(entry["text"], finish=finish, logprobs=logprobs)
+
+
+def is_found(entry: Entry, *, reference: bool) -> bool:
+    """Whether output is taken for garbage."""
+    return report_on(entry, reference=reference).is_garbage
 
 
 def alarms(texts: Iterable[str]) -> list[str]:
@@ -149,21 +164,37 @@ def page() -> str:
     wrong = {kind: len(alarms(texts)) for kind, texts in sound.items()}
     good = [_row(kind, [wrong[kind]], len(texts)) for kind, texts in sound.items()]
     good.append(_row("**all**", [sum(wrong.values())], sum(map(len, sound.values()))))
-    entries = broken_output()
+    bad = [_missed(name, entries) for name, entries in _by_origin(broken_output())]
+    converted = [_alarmed(name, entries) for name, entries in _by_origin(sound_output())]
+    return PAGE.format(
+        good="\n".join(good),
+        bad="\n".join(bad),
+        converted="\n".join(converted),
+        generated=GENERATED,
+        stretch=STRETCH,
+    )
+
+
+def _by_origin(entries: Sequence[Entry]) -> Iterator[tuple[str, Sequence[Entry]]]:
+    """Yield output by the model and what was done to it, and then all of it."""
     places = dict.fromkeys((entry["model"], entry["fault"]) for entry in entries)
+    for place in places:
+        yield ", ".join(place), [e for e in entries if (e["model"], e["fault"]) == place]
+    yield "**all**", entries
 
-    def missed(name: str, chosen: Callable[[Mapping[str, Any]], bool]) -> str:
-        found = [entry for entry in entries if chosen(entry)]
-        counts = [sum(is_missed(e, reference=told) for e in found) for told in (False, True)]
-        return _row(name, counts, len(found))
 
-    bad = [
-        missed(f"{model}, {fault}", lambda e, at=place: (e["model"], e["fault"]) == at)
-        for place in places
-        for model, fault in [place]
+def _missed(name: str, entries: Sequence[Entry]) -> str:
+    counts = [sum(not is_found(e, reference=told) for e in entries) for told in (False, True)]
+    return _row(name, counts, len(entries))
+
+
+def _alarmed(name: str, entries: Sequence[Entry]) -> str:
+    kinds = [report_on(entry, reference=True).kinds for entry in entries]
+    counts = [
+        sum(kind in one for one in kinds) for kind in (GarbageKind.REPETITIVE, GarbageKind.SALAD)
     ]
-    bad.append(missed("**all**", lambda entry: True))
-    return PAGE.format(good="\n".join(good), bad="\n".join(bad))
+    least = min(least_likely(e["nats"])[0] for e in entries)
+    return f"{_row(name, counts, len(entries))} {least:.2f} |"
 
 
 PAGE = """\
@@ -188,13 +219,25 @@ upper bound of this rate explains.
 
 The faults of `apr-qa falsify` were seeded into sound models, and llama.cpp answered with what became of them
 (`benchmarks/garbage_output.py`). An answer is in this table when the sound model gives its first tokens less than -4 nats on average, a
-limit that sound text stays above; the detector has no part in the choice. Many of these answers are a word or two, or break in one
-place only: by the text alone nothing can be said of them. With the reference's log-probabilities of the whole answer, as G4 has them
-for every conversion of a sound reference, most are found. G4 asks six questions, so it does not need every one.
+limit that sound text stays above. Many of these answers are a word or two, or break in one place only: by the text alone nothing can
+be said of them. With the reference's log-probabilities, as G4 has them for every conversion of a sound reference, nearly all are found.
+That is no surprise: the choice was made by the same likelihood, over the first tokens, that the detector looks for in every stretch of
+an answer. What it costs is in the last table. G4 asks six questions, so it does not need every one.
 
 | model, fault | answers | missed by text alone | rate | missed with the reference | rate |
 | --- | --- | --- | --- | --- | --- |
 {bad}
+
+## False alarms on the output of sound conversions
+
+The same models, converted soundly and quantised as roughly as one may, answered the same questions and those of {generated} generated ones
+that are short enough; each answer counts once. A small model falls into loops, sound or not, and that they are found is no false
+alarm; accused are the answers that are taken for a salad for what the unconverted model makes of them. The least likely stretch is the
+lowest mean of its log-probabilities, in nats, that any {stretch} tokens in a row have.
+
+| model, quantisation | answers | loops | rate | accused | rate | least likely stretch |
+| --- | --- | --- | --- | --- | --- | --- |
+{converted}
 """
 
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 
 from pytest_aprqa.judge.garbage_grams import grams
 
@@ -22,7 +23,8 @@ from pytest_aprqa.judge.garbage_grams import grams
 # against, stays above -4 even where that model is small and the text is hard.
 SALAD_NATS = -4.5
 SOUND_NATS = -4.0
-LEAST_TOKENS = 4
+LEAST_TOKENS = 4  # fewer must be as unlikely together as these
+STRETCH = 12  # tokens in a row: a loop soon becomes likely, whatever it began with
 
 WEIGHT_UNIT = 1 / 16  # nats in one step of the table
 # The weights of n grams are summed and divided by sqrt(n); sound text stays below this limit, which
@@ -52,16 +54,25 @@ def find_salad(text: str, logprobs: Sequence[float] | None = None) -> str | None
         logprobs: natural log-probability of each of its tokens under the reference. Where they are
             clear they decide; where they are between, the text itself does.
     """
-    if logprobs is not None and len(logprobs) >= LEAST_TOKENS:
-        mean = sum(logprobs) / len(logprobs)
-        if mean < SALAD_NATS:
-            return f"the reference gives its tokens {mean:.1f} nats on average"
-        if mean > SOUND_NATS:
+    if logprobs:
+        mean, tokens = least_likely(logprobs)
+        if mean < SALAD_NATS * max(1.0, LEAST_TOKENS / tokens):
+            what = "its tokens" if tokens == len(logprobs) else f"{tokens} tokens in a row"
+            return f"the reference gives {what} {mean:.1f} nats on average"
+        if mean > SOUND_NATS and tokens >= LEAST_TOKENS:
             return None
     if glued := _glued(text):
         return f"its pieces do not belong together: {', '.join(glued[:3])}"
     score = salad_score(text)
     return f"its pieces do not belong together (score {score:.1f})" if score > 0 else None
+
+
+def least_likely(logprobs: Sequence[float]) -> tuple[float, int]:
+    """Return the least mean of `STRETCH` log-probabilities in a row, or of all, and of how many."""
+    tokens = min(STRETCH, len(logprobs))
+    sums = [0.0, *accumulate(logprobs)]
+    least = min(end - begin for begin, end in zip(sums, sums[tokens:], strict=False))
+    return least / tokens, tokens
 
 
 def _glued(text: str) -> list[str]:
