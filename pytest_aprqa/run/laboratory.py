@@ -140,7 +140,7 @@ class Laboratory:
 
     def expect_engine(self, cell: Cell) -> None:
         """Begin in the background what takes time before the engine of a cell can be opened."""
-        if cell.format is not None:
+        if cell.format is not None and cell.engine not in self._engines:
             expect_engine(
                 cell.format,
                 cell.backend or Backend.CPU,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,3 +273,16 @@ def engine_processes() -> Callable[[], list[psutil.Process]]:
         ]
 
     return started
+
+
+@pytest.fixture
+def wait_until_dead() -> Callable[[psutil.Process], None]:
+    """Return a function that waits until a process has ended, reaped or not."""
+
+    def wait(process: psutil.Process) -> None:
+        give_up = time.monotonic() + 10
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < give_up, "the process lives on"
+            time.sleep(0.02)
+
+    return wait

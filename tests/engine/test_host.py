@@ -25,18 +25,12 @@ from pytest_aprqa.words import Backend, Format
 LIMIT = 60.0
 QUESTION = Request("the quick brown", max_tokens=8)
 Processes = Callable[[], list[psutil.Process]]
+Waiting = Callable[[psutil.Process], None]
 
 
 def the_only(processes: list[psutil.Process]) -> psutil.Process:
     (process,) = processes
     return process
-
-
-def wait_until_dead(process: psutil.Process) -> None:
-    give_up = time.monotonic() + 10
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < give_up, "the process lives on"
-        time.sleep(0.02)
 
 
 def test_nothing_starts_before_the_first_use(
@@ -80,7 +74,7 @@ def test_a_process_that_dies_within_a_call_is_a_crash_and_the_next_call_is_answe
 
 
 def test_a_segmentation_fault_leaves_its_traceback_in_the_error(
-    fresh_engine: Engine, engine_processes: Processes
+    fresh_engine: Engine, engine_processes: Processes, wait_until_dead: Waiting
 ) -> None:
     fresh_engine.load(LIMIT)
     process = the_only(engine_processes())
@@ -93,7 +87,7 @@ def test_a_segmentation_fault_leaves_its_traceback_in_the_error(
 
 
 def test_a_process_that_died_between_two_calls_is_not_passed_over(
-    fresh_engine: Engine, engine_processes: Processes
+    fresh_engine: Engine, engine_processes: Processes, wait_until_dead: Waiting
 ) -> None:
     fresh_engine.load(LIMIT)
     process = the_only(engine_processes())
@@ -212,7 +206,7 @@ time.sleep(600)
 
 @pytest.mark.parametrize(("where", "stopped"), [("main", False), ("main", True), ("thread", False)])
 def test_a_parent_that_is_killed_takes_its_engine_along(
-    where: str, stopped: bool, tmp_path: Path, tiny_gguf: Path
+    where: str, stopped: bool, tmp_path: Path, tiny_gguf: Path, wait_until_dead: Waiting
 ) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, str(tiny_gguf), str(tmp_path), where],

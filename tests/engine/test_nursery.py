@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -22,6 +21,7 @@ from pytest_aprqa.engine.protocol import Engine, EngineError, Fault, Request
 from pytest_aprqa.words import Backend, Format
 
 LIMIT = 120.0
+Waiting = Callable[[psutil.Process], None]
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +47,6 @@ def process_of(engine: Engine) -> psutil.Process:
     return psutil.Process(engine._process.pid)  # type: ignore[attr-defined]
 
 
-def wait_for_the_end_of(process: psutil.Process) -> None:
-    """Wait until a process has ended, also when nobody has reaped it yet."""
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
-
-
 def test_an_engine_is_a_child_of_the_nursery_in_a_session_of_its_own(torch_engine: Engine) -> None:
     torch_engine.load(LIMIT)
     process = process_of(torch_engine)
@@ -67,11 +61,12 @@ def test_an_engine_is_a_child_of_the_nursery_in_a_session_of_its_own(torch_engin
 
 def test_a_crash_is_told_by_its_signal_and_the_next_call_starts_afresh(
     torch_engine: Engine,
+    wait_until_dead: Waiting,
 ) -> None:
     torch_engine.load(LIMIT)
     process = process_of(torch_engine)
     process.send_signal(signal.SIGSEGV)
-    wait_for_the_end_of(process)
+    wait_until_dead(process)
     with pytest.raises(EngineError) as caught:
         torch_engine.generate([Request("2+2=", max_tokens=1)], LIMIT)
     assert (caught.value.fault, caught.value.signal) == (Fault.CRASH, "SIGSEGV")
@@ -88,13 +83,15 @@ def test_what_an_engine_prints_is_in_its_own_log(torch_engine: Engine, tmp_path:
     torch_engine.close()
 
 
-def test_when_its_nursery_dies_an_engine_dies_and_is_started_again(torch_engine: Engine) -> None:
+def test_when_its_nursery_dies_an_engine_dies_and_is_started_again(
+    torch_engine: Engine, wait_until_dead: Waiting
+) -> None:
     torch_engine.load(LIMIT)
     process = process_of(torch_engine)
     parent = process.parent()
     assert parent is not None
     parent.kill()
-    wait_for_the_end_of(process)
+    wait_until_dead(process)
     with pytest.raises(EngineError) as caught:
         torch_engine.generate([Request("2+2=", max_tokens=1)], LIMIT)
     assert caught.value.fault is Fault.CRASH
