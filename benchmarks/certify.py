@@ -8,7 +8,8 @@ One run, side by side, formats converted beforehand and no result reused:
 * `bare`: what the certification asked of its engines, replayed on transformers and llama.cpp in
   plain code, each engine started once (benchmarks/recording.py, benchmarks/bare.py);
 * `process per test`: each question of the run in a process that starts, loads the model, answers and
-  ends, as a tool does that calls a command line program for every test.
+  ends, as a tool does that calls a command line program for every test. A question over HTTP is
+  answered twice in its process, whole and streamed, as it is in a certification.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from figures import deliver
@@ -103,7 +105,8 @@ class Bench:
         bare = sum(self._bare(recording, path, model) for path, model in models.items())
         questions = [r for r in records if r["kind"] == "scenario" and r["outcome"] != "skipped"]
         here = self._certify(tier, "-m", "modality_run or modality_chat or modality_serve")
-        per_test, timed = self._process_per_test(calls, models, len(questions))
+        served = sum("-serve]" in r["name"] for r in questions)
+        per_test, timed = self._process_per_test(calls, models, len(questions), served)
         return Figures(
             self._playbook.name, tier, len(records), len(questions),
             certification, bare, here, per_test, timed,
@@ -119,27 +122,31 @@ class Bench:
         return timed([sys.executable, str(HERE / "bare.py"), str(recording), path, model])
 
     def _process_per_test(
-        self, calls: list[dict[str, Any]], models: dict[str, str], questions: int
+        self, calls: list[dict[str, Any]], models: dict[str, str], questions: int, served: int
     ) -> tuple[float, int]:
         """Return the seconds of a process per question, from some of each artifact's prompts."""
-        seconds, timed = 0.0, 0
+        asked: list[float] = []
+        over_http: list[float] = []
+        tokens = [call for call in calls if call["method"] == "tokens"]
         for path, model in models.items():
-            prompts = max(
-                (
-                    call["prompts"]
-                    for call in calls
-                    if call.get("path") == path and "prompts" in call
-                ),
-                key=len,
-            )
-            for number, prompt in enumerate(prompts[: self._tests]):
-                one = self._folder / f"one-{timed}-{number}.jsonl"
-                one.write_text(
-                    json.dumps({"path": path, "method": "generate", "prompts": [prompt]}) + "\n"
-                )
-                seconds += self._bare(one, path, model)
-                timed += 1
-        return seconds / timed * questions, timed
+            own = [call for call in calls if call.get("path") == path]
+            batch = max((call["prompts"] for call in own if "prompts" in call), key=len)
+            asked += [
+                self._alone([{"path": path, "method": "generate", "prompts": [prompt]}], model)
+                for prompt in batch[: self._tests]
+            ]
+            http = [call for call in own if call["method"] == "http"]
+            pairs = zip(http[::2], http[1::2], strict=True)  # whole and streamed
+            for pair in list(pairs)[: self._tests]:
+                over_http.append(self._alone([*pair, *tokens], model))
+        seconds = mean(asked) * (questions - served) + (mean(over_http) * served if served else 0)
+        return seconds, len(asked) + len(over_http)
+
+    def _alone(self, calls: list[dict[str, Any]], model: str) -> float:
+        """Return the seconds of a process that loads the model for one question, and ends."""
+        recording = self._folder / "alone.jsonl"
+        recording.write_text("".join(json.dumps(call) + "\n" for call in calls))
+        return self._bare(recording, calls[0]["path"], model)
 
     def _certify(self, tier: str, *options: str, recording: Path = Path(os.devnull)) -> float:
         anew = ["--aprqa-no-result-cache", "--aprqa-no-early-stop"]

@@ -33,6 +33,8 @@ _ODD_PEAK, _ODD_SCALE = 10, 50
 square makes it a finding. Layers of sound models differ by a few times."""
 _MOST_MEASURED = 8
 
+Direction = npt.NDArray[np.float32]
+
 
 @dataclass(slots=True)
 class _Family:
@@ -41,7 +43,7 @@ class _Family:
     members: list[TensorInfo] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
     alike: dict[tuple[object, ...], list[TensorInfo]] = field(default_factory=dict)
-    directions: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    directions: list[Direction] = field(default_factory=list)
 
 
 class Siblings:
@@ -63,7 +65,9 @@ class Siblings:
         if statistics.not_finite:
             return
         family = self._families.setdefault((role, info.shape), _Family())
-        others = family.alike.setdefault((info.dtype, statistics.peak, statistics.zeros), [])
+        direction = self._direction(info)
+        likeness = (info.dtype, statistics.peak, statistics.zeros, direction.tobytes())
+        others = family.alike.setdefault(likeness, [])
         for other in others:
             if self._same(info, other):
                 message = f"{info.name} is a copy of {other.name}, bit for bit"
@@ -72,7 +76,7 @@ class Siblings:
         others.append(info)
         family.members.append(info)
         family.peaks.append(statistics.peak)
-        family.directions.append(self._direction(info))
+        family.directions.append(direction)
 
     def compare(self) -> Iterator[Finding]:
         """Yield the findings on factors and scale, when all tensors have been seen."""
@@ -90,7 +94,7 @@ class Siblings:
     def _same(self, one: TensorInfo, other: TensorInfo) -> bool:
         return same_bytes(self._tensors.raw(one.name), self._tensors.raw(other.name))
 
-    def _direction(self, info: TensorInfo) -> npt.NDArray[np.float32]:
+    def _direction(self, info: TensorInfo) -> Direction:
         """Return the first elements of a tensor, of length one together; zeros when it has few."""
         piece = pieces_of(info)[0]
         last = min(piece.last, -(-_SAMPLE // piece.unit_elements))
@@ -101,7 +105,7 @@ class Siblings:
         length = float(np.linalg.norm(values))
         if len(values) < _SAMPLE or not length:
             return np.zeros(_SAMPLE, np.float32)
-        direction: npt.NDArray[np.float32] = values / np.float32(length)
+        direction: Direction = values / np.float32(length)
         return direction
 
     def _scales(self, odd: Sequence[TensorInfo], others: Sequence[TensorInfo]) -> Iterator[Finding]:

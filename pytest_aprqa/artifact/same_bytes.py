@@ -10,7 +10,7 @@ from pytest_aprqa.artifact.tensor_statistics import is_finite
 
 Bytes = npt.NDArray[np.uint8]
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 21
 """Bytes that stay in the cache while they are looked at."""
 
 

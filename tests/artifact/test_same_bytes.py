@@ -8,7 +8,7 @@ import pytest
 from pytest_aprqa.artifact.same_bytes import same_bytes, same_finite_values
 from pytest_aprqa.artifact.tensor_file import DType
 
-SIZES = [0, 1, 7, 8, (1 << 20) - 2, 1 << 20, (1 << 21) + 6]
+SIZES = [0, 1, 7, 8, (1 << 21) - 2, 1 << 21, (1 << 22) + 6]
 
 
 def bfloat16(size: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
@@ -43,7 +43,7 @@ def test_another_length_is_not_the_same() -> None:
     ],
 )
 def test_what_is_not_finite_is_not_waved_through(dtype: DType, pattern: bytes) -> None:
-    values = np.zeros(1 << 21, np.uint8)
+    values = np.zeros(1 << 22, np.uint8)
     assert same_finite_values(values, values.copy(), dtype)
     values[-len(pattern) :] = np.frombuffer(pattern, np.uint8)
     assert not same_finite_values(values, values.copy(), dtype)
