@@ -16,7 +16,7 @@ import pytest
 import pytest_aprqa
 from pytest_aprqa.cli import main
 
-ROOT = Path(pytest_aprqa.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BUILTIN = Path(pytest_aprqa.__file__).parent / "builtin" / "aprqa-reference"
 
 PLAYBOOK = """\

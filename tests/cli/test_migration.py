@@ -19,12 +19,11 @@ from pathlib import Path
 
 import pytest
 
-import pytest_aprqa
 from pytest_aprqa.artifact.locate import locate
 from pytest_aprqa.artifact.prepare import default_cache_dir
 from pytest_aprqa.playbook.load import load_playbook
 
-ROOT = Path(pytest_aprqa.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "migration.md"
 CHOSEN = os.environ.get("APRQA_TEST_PLAYBOOK")
 WHOLE = bool(os.environ.get("APRQA_TEST_WHOLE"))

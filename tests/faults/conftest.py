@@ -25,7 +25,7 @@ from pytest_aprqa.verdict.run_file import read_run
 from pytest_aprqa.verdict.verify import Standing, verify_run
 from pytest_aprqa.words import Format
 
-ROOT = Path(pytest_aprqa.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BUILTIN = Path(pytest_aprqa.__file__).parent / "builtin/aprqa-reference"
 IN_FRONT = Path(__file__).parent / "in_front"
 WORKERS = ("-n0", "-n2")
