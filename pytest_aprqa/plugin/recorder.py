@@ -25,6 +25,7 @@ from pytest_aprqa.plugin.terminated import end_like_ctrl_c
 from pytest_aprqa.registry.models_csv import RegistryError
 from pytest_aprqa.run.book import Book
 from pytest_aprqa.verdict.evidence import Evidence
+from pytest_aprqa.verdict.journal import JournalError
 from pytest_aprqa.verdict.record import RecordError
 from pytest_aprqa.words import Attribution, Outcome
 
@@ -60,6 +61,10 @@ class Recorder:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.expect(item.nodeid for item in session.items)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if book := self._books.get(nodeid.partition("::")[0]):
+            self._trying(book.settle)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         file, _, name = report.nodeid.partition("::")
@@ -138,6 +143,9 @@ class Recorder:
                 f"the certificate could not be written: {error}; the journal {book.journal} is "
                 "whole, so put that right and give --resume"
             )
+        except JournalError as error:
+            self._has_failed = True
+            book.notices.append(f"there is no certificate: {error}")
         except RecordError as error:
             self._has_failed = True
             book.notices.append(f"there is no certificate: {error}; start a new run")
@@ -151,12 +159,14 @@ class Recorder:
         if self.config.option.collectonly:
             self._show_notices(terminal)
         for book in self._books.values():
-            if not book.run:
+            if not book.has_begun:
                 continue
-            terminal.section(f"certificate of {book.run.plan.model_id}")
+            terminal.section(f"certificate of {book.planned.plan.model.hf_repo}")
             width = shutil.get_terminal_size().columns
             for notice in book.notices:
                 terminal.write_line(notice, yellow=True)
+            if not book.run:
+                continue
             for line in book.summary(width, unicode=encoding.lower().startswith("utf")):
                 for span in line:
                     terminal.write(span.text, **span.style.markup)

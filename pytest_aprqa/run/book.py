@@ -126,7 +126,7 @@ class Book:
         self._header = journal.header
 
     def record(self, evidence: Evidence) -> None:
-        """Write a record down; on return it is on disk. Raises JournalError.
+        """Write a record down; after `settle` it is on disk. Raises JournalError.
 
         Of a check that has evidence from the run being resumed, that evidence stands.
         """
@@ -136,12 +136,17 @@ class Book:
             self._journal.append(evidence)
         self._done[self._checks[evidence.check].name] = None  # the plan's own text, not a copy
 
+    def settle(self) -> None:
+        """Wait until every record is on disk. Raises JournalError."""
+        if self._journal is not None and self.run is None:
+            self._journal.settle()
+
     def conclude(self, *, interrupted: bool, table: bool = True) -> Run:
         """Score the run, certify the model, and write everything that follows from it.
 
         `table` is whether the table in the README beside the certifications is brought up to date.
         Raises OSError when the disk does not take it, the journal being whole then, and
-        RecordError when the journal no longer holds what was written.
+        RecordError when the journal does not hold all that was to be written.
         """
         assert self._journal is not None
         self._journal.close()

@@ -97,6 +97,7 @@ class Laboratory:
         self.early_stop = EarlyStop(plan.tier, enabled=settings.early_stop)
         self.early_stop.recall(plan.checks, self.kept.records)
         self._engines = WarmEngines(settings.workers)
+        self._expected: set[Cell] = set()
         self._lending = lending
         self._borrowed: Engine | None = None
         self._under_test: Cell | None = None
@@ -140,7 +141,8 @@ class Laboratory:
 
     def expect_engine(self, cell: Cell) -> None:
         """Begin in the background what takes time before the engine of a cell can be opened."""
-        if cell.format is not None and cell.engine not in self._engines:
+        if cell.format is not None and cell.engine not in self._expected:
+            self._expected.add(cell.engine)
             expect_engine(
                 cell.format,
                 cell.backend or Backend.CPU,

@@ -12,7 +12,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -164,8 +166,16 @@ def _sha256(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a journal ended: its length in bytes, and the sha256 of its last line."""
+
+    size: int = 0
+    head: str = ""
+
+
 class Journal:
-    """The one writer of a journal.
+    """The one writer of a journal. Lines are brought to disk while the next check gets ready.
 
     Attributes:
         header: of the run being written; the earlier one when it resumes.
@@ -193,6 +203,9 @@ class Journal:
         self.head = ""
         self.replaced: Path | None = None
         self._size = 0
+        self._settled = _End()
+        self._flushing: Future[None] | None = None
+        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._descriptor = -1
         self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
         try:
@@ -216,20 +229,37 @@ class Journal:
         return latest(self.records)
 
     def append(self, record: Evidence) -> None:
-        """Write one record; on return it is on disk.
+        """Write one record, which outlives this process on return, and the machine after `settle`.
 
         Raises:
             JournalError: the disk is full or failed, and the journal ends with its last whole line;
                 or somebody has removed it.
         """
+        self.settle()
         self._write(_Line(previous=self.head, record=record))
 
+    def settle(self) -> None:
+        """Wait until all that was written is on disk. Raises JournalError, as `append`."""
+        flushing, self._flushing = self._flushing, None
+        if flushing is not None:
+            with self._whole(self._settled):
+                flushing.result()
+        self._settled = _End(self._size, self.head)
+
     def close(self) -> None:
-        """Let go of the file and of its lock. Safe to call twice."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        self._lock.release()
+        """Let go of the file and of its lock once all is on disk. Safe to call twice.
+
+        Raises:
+            JournalError: as `settle`; the file and its lock are let go of all the same.
+        """
+        try:
+            self.settle()
+        finally:
+            self._flusher.shutdown()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -265,6 +295,7 @@ class Journal:
             self.header = found.header
         else:
             self._write(self.header)
+            self.settle()
             _sync_folder(self.path.parent)
 
     def _write(self, line: BaseModel) -> None:
@@ -273,18 +304,25 @@ class Journal:
             raise JournalError(
                 f"{self.path} was removed or replaced while it was written; start a new run"
             )
-        try:
+        with self._whole(_End(self._size, self.head)):
             _write_all(self._descriptor, content + b"\n")
-            _flush(self._descriptor)
+        self._flushing = self._flusher.submit(_flush, self._descriptor)
+        self.head = _sha256(content)
+        self._size += len(content) + 1
+
+    @contextmanager
+    def _whole(self, end: _End) -> Iterator[None]:
+        """Cut the journal off where it ended before, when the disk does not take what came after."""
+        try:
+            yield
         except OSError as error:
-            os.ftruncate(self._descriptor, self._size)
-            os.lseek(self._descriptor, self._size, os.SEEK_SET)
+            os.ftruncate(self._descriptor, end.size)
+            os.lseek(self._descriptor, end.size, os.SEEK_SET)
+            self._size, self.head = end.size, end.head
             raise JournalError(
                 f"cannot write {self.path}: {error.strerror}; what was written before is whole, "
                 "so make room and resume"
             ) from error
-        self.head = _sha256(content)
-        self._size += len(content) + 1
 
     def _is_in_place(self) -> bool:
         """Whether the file that is written is still the one under its name."""

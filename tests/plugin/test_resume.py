@@ -30,6 +30,15 @@ def fill_the_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
 
 
+def break_the_disk():
+    from pytest_aprqa.verdict import journal
+
+    def broken(descriptor):
+        raise OSError(5, os.strerror(5))
+
+    journal._flush = broken
+
+
 def press_ctrl_c():
     raise KeyboardInterrupt
 
@@ -39,6 +48,7 @@ ACCIDENTS = {
     "kill the worker": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "press Ctrl-C": press_ctrl_c,
     "fill the disk": fill_the_disk,
+    "break the disk": break_the_disk,
 }
 
 
@@ -130,6 +140,23 @@ def test_a_run_cut_off_at_many_moments_ends_like_one_that_was_not(interrupted):
     assert interrupted.verdict() == interrupted.verdict("whole")
     assert resumed.parseoutcomes() == whole.parseoutcomes()
     assert resumed.ret == whole.ret
+
+
+def test_a_disk_that_breaks_costs_no_record_that_was_on_it(interrupted):
+    interrupted.run("--certifications=whole")
+    broken = interrupted.run(accident="break the disk", at="G1[gguf-cpu]")
+    assert broken.ret == pytest.ExitCode.USAGE_ERROR
+    broken.stdout.fnmatch_lines(["*Input/output error; what was written before is whole*"])
+    broken.stdout.no_fnmatch_line("*Traceback*")
+    assert interrupted.written() == ["G0[gguf]"]
+
+    last = interrupted.run("--resume", accident="break the disk", at="G3")
+    assert last.ret == pytest.ExitCode.USAGE_ERROR
+    last.stdout.fnmatch_lines(["there is no certificate: *so make room and resume"])
+    assert len(interrupted.written()) == 25
+
+    interrupted.run("--resume")
+    assert interrupted.verdict() == interrupted.verdict("whole")
 
 
 def test_workers_resume_after_the_death_of_one_of_them_and_of_the_whole_run(interrupted):

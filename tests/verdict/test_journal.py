@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -343,6 +345,27 @@ def test_a_full_disk_costs_only_the_record_in_flight(written, told, header):
     assert len(found.records) > len(told.records)
     with Journal(written, header, resume=True) as journal:
         journal.append(told.records[0])
+
+
+@pytest.mark.parametrize("finish", [Journal.settle, Journal.close])
+def test_a_disk_that_fails_once_it_was_written_to_costs_only_that_record(
+    written, told, header, finish, monkeypatch
+):
+    before = written.read_bytes()
+    with Journal(written, header, resume=True) as journal:
+        monkeypatch.setattr("pytest_aprqa.verdict.journal._flush", broken_disk)
+        journal.append(told.records[0])
+        with pytest.raises(JournalError, match="what was written before is whole"):
+            finish(journal)
+    assert written.read_bytes() == before
+    monkeypatch.undo()
+    with Journal(written, header, resume=True) as journal:
+        journal.append(told.records[0])
+    assert read_journal(written).broken_at is None
+
+
+def broken_disk(descriptor: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_killed_run_costs_at_most_the_record_in_flight(written, told, header):
