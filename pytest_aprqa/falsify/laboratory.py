@@ -11,6 +11,7 @@ from pytest_aprqa.engine.protocol import Engine
 from pytest_aprqa.falsify.fault import Wrap
 from pytest_aprqa.falsify.remembering_engine import RememberingEngine
 from pytest_aprqa.playbook.plan import Plan
+from pytest_aprqa.run.ahead import Ahead
 from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.settings import Settings
 from pytest_aprqa.words import REFERENCE, Backend, Cell, Format
@@ -62,6 +63,7 @@ class TrialLaboratory(Laboratory):
         wrap: Wrap | None = None,
     ) -> None:
         super().__init__(plan, playbook, settings, output)
+        self._ahead = Ahead(self.workshop, ())  # of the other formats no check will ask
         self._reference = reference
         self._on_trial = on_trial
         self._wrap = wrap

@@ -148,7 +148,11 @@ class Bench:
         complete: bool,
     ) -> dict[str, object]:
         settings = replace(
-            self._settings, certifications=work, model_path=sample.directory, tier=tier
+            self._settings,
+            artifact_cache=work / "cache",  # what is made from a spoilt file is of no use again
+            certifications=work,
+            model_path=sample.directory,
+            tier=tier,
         )
         planned = plan_playbook(self._playbook, settings)
         laboratory = TrialLaboratory(

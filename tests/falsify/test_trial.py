@@ -36,8 +36,12 @@ FAULTS = {fault.id: fault for fault in built_in_faults()}
 
 
 @pytest.fixture(scope="module")
-def bench(originals: Originals, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    root = tmp_path_factory.mktemp("bench")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def bench(originals: Originals, root: Path) -> Iterator[Bench]:
     playbook = root / "trial.playbook.yaml"
     playbook.write_text(PLAYBOOK)
     settings = Settings(certifications=root, artifact_cache=root, threads=1, offline=True)
@@ -96,6 +100,20 @@ def test_a_harmless_change_is_seen_by_its_digest_alone(bench: Bench, sound: Soun
     assert [catch.gate for catch in trial.catches] == [Gate.DIGEST]
     assert trial.behaviour is None
     assert not trial.is_caught  # I-4 was to see it
+
+
+def test_nothing_made_from_a_spoilt_model_is_kept(bench: Bench, sound: Sound, root: Path) -> None:
+    before = set(root.glob("artifacts/*"))
+    trial = bench.try_fault(
+        FAULTS["container-hole"],
+        Format.SAFETENSORS,
+        sound,
+        tier=Tier.QUICK,
+        seed=1,
+        complete=True,
+    )
+    assert trial.checks > 20
+    assert set(root.glob("artifacts/*")) == before
 
 
 def test_a_fault_that_changes_nothing_is_an_error_and_not_caught(
