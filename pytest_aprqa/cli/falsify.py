@@ -12,10 +12,12 @@ import typer
 
 from pytest_aprqa.cli.exits import Exit, UserError
 from pytest_aprqa.cli.options import CERTIFICATIONS, Json, ModelCache, Offline, Threads
-from pytest_aprqa.cli.show import complain, document, say, table
+from pytest_aprqa.cli.show import as_json, complain, document, say, table
 from pytest_aprqa.words import Format, Tier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_aprqa.falsify.detection import Detection, SoundRun, Trial
     from pytest_aprqa.falsify.fault import Fault
     from pytest_aprqa.playbook.model_spec import ModelSpec
@@ -74,10 +76,7 @@ def falsify(
 
     faults = _chosen(fault or [])
     if listed:
-        table(
-            ("fault", "formats", "tier", "what is done"),
-            [(f.id, " ".join(f.expected), f.tier, f.description) for f in faults],
-        )
+        _list(faults, json=json)
         return
     spec, path, playbook = _model(model)
     settings = Settings(
@@ -118,6 +117,26 @@ def falsify(
         document(render_detection(detection))
     _write(detection, output)
     raise typer.Exit(Exit.OK if summarise(detection).passes else Exit.FAILED)
+
+
+def _list(faults: Iterable[Fault], *, json: bool) -> None:
+    if json:
+        as_json(
+            [
+                {
+                    "fault": fault.id,
+                    "expected": fault.expected,
+                    "tier": fault.tier,
+                    "description": fault.description,
+                }
+                for fault in faults
+            ]
+        )
+        return
+    table(
+        ("fault", "formats", "tier", "what is done"),
+        [(fault.id, " ".join(fault.expected), fault.tier, fault.description) for fault in faults],
+    )
 
 
 def _chosen(patterns: list[str]) -> list[Fault]:

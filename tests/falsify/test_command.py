@@ -27,6 +27,12 @@ def test_the_faults_are_listed(tmp_path: Path) -> None:
     assert listed == [*wanted, "weights-noise"]
 
 
+def test_the_faults_are_listed_for_a_machine(tmp_path: Path) -> None:
+    [noise] = json.loads(run(tmp_path, "--list", "--json", "--fault", "weights-noise").stdout)
+    assert noise["fault"] == "weights-noise"
+    assert noise["expected"]["gguf"] == "I-4"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
