@@ -105,7 +105,7 @@ class Bench:
         bare = sum(self._bare(recording, path, model) for path, model in models.items())
         questions = [r for r in records if r["kind"] == "scenario" and r["outcome"] != "skipped"]
         here = self._certify(tier, "-m", "modality_run or modality_chat or modality_serve")
-        served = sum("-serve]" in r["name"] for r in questions)
+        served = sum("-serve]" in r["check"] for r in questions)
         per_test, timed = self._process_per_test(calls, models, len(questions), served)
         return Figures(
             self._playbook.name, tier, len(records), len(questions),
