@@ -105,7 +105,7 @@ class Bench:
         bare = sum(self._bare(recording, path, model) for path, model in models.items())
         questions = [r for r in records if r["kind"] == "scenario" and r["outcome"] != "skipped"]
         here = self._certify(tier, "-m", "modality_run or modality_chat or modality_serve")
-        served = sum("-serve]" in r["check"] for r in questions)
+        served = sum(r["modality"] == "serve" for r in questions)
         per_test, timed = self._process_per_test(calls, models, len(questions), served)
         return Figures(
             self._playbook.name, tier, len(records), len(questions),
@@ -136,9 +136,8 @@ class Bench:
                 for prompt in batch[: self._tests]
             ]
             http = [call for call in own if call["method"] == "http"]
-            pairs = zip(http[::2], http[1::2], strict=True)  # whole and streamed
-            for pair in list(pairs)[: self._tests]:
-                over_http.append(self._alone([*pair, *tokens], model))
+            pairs = list(zip(http[::2], http[1::2], strict=True))  # whole and streamed
+            over_http += [self._alone([*pair, *tokens], model) for pair in pairs[: self._tests]]
         seconds = mean(asked) * (questions - served) + (mean(over_http) * served if served else 0)
         return seconds, len(asked) + len(over_http)
 

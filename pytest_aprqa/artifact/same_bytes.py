@@ -6,28 +6,25 @@ import numpy as np
 import numpy.typing as npt
 
 from pytest_aprqa.artifact.tensor_file import DType
-from pytest_aprqa.artifact.tensor_statistics import is_finite
+from pytest_aprqa.artifact.tensor_statistics import CHUNK_BYTES, is_finite
 
 Bytes = npt.NDArray[np.uint8]
-
-_CHUNK = 1 << 21
-"""Bytes that stay in the cache while they are looked at."""
 
 
 def same_bytes(one: Bytes, other: Bytes) -> bool:
     """Whether flat data is the same, without a copy of it."""
     return one.size == other.size and all(
-        _equal(one[begin : begin + _CHUNK], other[begin : begin + _CHUNK])
-        for begin in range(0, one.size, _CHUNK)
+        _equal(one[begin : begin + CHUNK_BYTES], other[begin : begin + CHUNK_BYTES])
+        for begin in range(0, one.size, CHUNK_BYTES)
     )
 
 
 def same_finite_values(one: Bytes, other: Bytes, dtype: DType) -> bool:
     """Whether two tensors hold the same bytes of an unquantised type, and no NaN or infinity."""
     return one.size == other.size and all(
-        _equal(one[begin : begin + _CHUNK], other[begin : begin + _CHUNK])
-        and is_finite(one[begin : begin + _CHUNK], dtype)
-        for begin in range(0, one.size, _CHUNK)
+        _equal(one[begin : begin + CHUNK_BYTES], other[begin : begin + CHUNK_BYTES])
+        and is_finite(one[begin : begin + CHUNK_BYTES], dtype)
+        for begin in range(0, one.size, CHUNK_BYTES)
     )
 
 

@@ -26,7 +26,7 @@ from pytest_aprqa.artifact.tensor_file import DType, TensorInfo
 
 Bytes = npt.NDArray[np.uint8]
 
-_CHUNK_BYTES = 1 << 21
+CHUNK_BYTES = 1 << 21
 _DECODED_ELEMENTS = 1 << 18
 _PIECE_ELEMENTS = 1 << 22
 """Bytes, and decoded elements, looked at together, so that they stay in the cache and threads
@@ -138,7 +138,7 @@ class Piece:
 def _most_elements(dtype: DType) -> int:
     """Return how many elements are looked at together; quantised ones become float32."""
     size = PLAIN_BYTES.get(dtype)
-    return _CHUNK_BYTES // size if size else _DECODED_ELEMENTS
+    return CHUNK_BYTES // size if size else _DECODED_ELEMENTS
 
 
 def pieces_of(info: TensorInfo) -> list[Piece]:

@@ -64,7 +64,7 @@ class Recorder:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         if book := self._books.get(nodeid.partition("::")[0]):
-            self._trying(book.settle)
+            self._trying(book.settle)  # what was found is on disk before the next check starts
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         file, _, name = report.nodeid.partition("::")

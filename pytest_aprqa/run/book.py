@@ -138,7 +138,7 @@ class Book:
 
     def settle(self) -> None:
         """Wait until every record is on disk. Raises JournalError."""
-        if self._journal is not None and self.run is None:
+        if self._journal is not None:
             self._journal.settle()
 
     def conclude(self, *, interrupted: bool, table: bool = True) -> Run:

@@ -97,7 +97,6 @@ class Laboratory:
         self.early_stop = EarlyStop(plan.tier, enabled=settings.early_stop)
         self.early_stop.recall(plan.checks, self.kept.records)
         self._engines = WarmEngines(settings.workers)
-        self._expected: set[Cell] = set()
         self._lending = lending
         self._borrowed: Engine | None = None
         self._under_test: Cell | None = None
@@ -141,14 +140,15 @@ class Laboratory:
 
     def expect_engine(self, cell: Cell) -> None:
         """Begin in the background what takes time before the engine of a cell can be opened."""
-        if cell.format is not None and cell.engine not in self._expected:
-            self._expected.add(cell.engine)
-            expect_engine(
+        if cell.format is not None:
+            expect = partial(
+                expect_engine,
                 cell.format,
                 cell.backend or Backend.CPU,
                 threads=self.settings.threads,
                 apr_binary=self.settings.apr_binary,
             )
+            self.once(("engine expected", str(cell.engine)), expect)
 
     def _own_engine(self, artifact: Artifact, key: Cell) -> Engine:
         return self._engines.get(key, artifact.files, lambda: self._open(artifact, key))

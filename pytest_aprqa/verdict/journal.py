@@ -242,7 +242,7 @@ class Journal:
         """Wait until all that was written is on disk. Raises JournalError, as `append`."""
         flushing, self._flushing = self._flushing, None
         if flushing is not None:
-            with self._whole(self._settled):
+            with self._whole():
                 flushing.result()
         self._settled = _End(self._size, self.head)
 
@@ -291,6 +291,7 @@ class Journal:
         except OSError as error:
             raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
         self._size, self.head, self.records = found.size, found.head, found.records
+        self.settle()
         if found.header:
             self.header = found.header
         else:
@@ -304,18 +305,19 @@ class Journal:
             raise JournalError(
                 f"{self.path} was removed or replaced while it was written; start a new run"
             )
-        with self._whole(_End(self._size, self.head)):
+        with self._whole():
             _write_all(self._descriptor, content + b"\n")
         self._flushing = self._flusher.submit(_flush, self._descriptor)
         self.head = _sha256(content)
         self._size += len(content) + 1
 
     @contextmanager
-    def _whole(self, end: _End) -> Iterator[None]:
-        """Cut the journal off where it ended before, when the disk does not take what came after."""
+    def _whole(self) -> Iterator[None]:
+        """Cut the journal off behind what is on disk, when the disk does not take what came after."""
         try:
             yield
         except OSError as error:
+            end = self._settled
             os.ftruncate(self._descriptor, end.size)
             os.lseek(self._descriptor, end.size, os.SEEK_SET)
             self._size, self.head = end.size, end.head

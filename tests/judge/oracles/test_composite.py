@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_aprqa.judge.oracles import OracleAnswer, Ruling
-from pytest_aprqa.observation import FinishReason
 
 RIGHT, WRONG, NOT_APPLICABLE = Ruling.RIGHT, Ruling.WRONG, Ruling.NOT_APPLICABLE
-LENGTH = FinishReason.LENGTH
 Ask = Callable[..., OracleAnswer]
 
 PARIS = {"type": "contains", "config": {"any": ["Paris"]}}

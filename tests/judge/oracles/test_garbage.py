@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_aprqa.judge.oracles import OracleAnswer, Ruling
-from pytest_aprqa.observation import FinishReason
 
-RIGHT, WRONG, NOT_APPLICABLE = Ruling.RIGHT, Ruling.WRONG, Ruling.NOT_APPLICABLE
-LENGTH = FinishReason.LENGTH
+RIGHT, WRONG = Ruling.RIGHT, Ruling.WRONG
 Ask = Callable[..., OracleAnswer]
 
 

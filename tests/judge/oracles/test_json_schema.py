@@ -38,7 +38,6 @@ SCHEMA = {
 def test_json_is_held_to_its_schema(
     ask: Ask, answer: str, finish: FinishReason, ruling: Ruling
 ) -> None:
-    pytest.importorskip("jsonschema")
     assert ask("json_schema", answer, finish=finish, schema=SCHEMA).ruling is ruling
 
 
@@ -96,6 +95,5 @@ def test_a_schema_that_refers_to_itself_without_end_is_not_applicable(ask: Ask) 
 
 
 def test_a_schema_elsewhere_is_not_fetched(ask: Ask) -> None:
-    pytest.importorskip("jsonschema")
     given = ask("json_schema", "{}", schema={"$ref": "https://example.com/schema.json"})
     assert given.ruling is NOT_APPLICABLE

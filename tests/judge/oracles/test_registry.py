@@ -14,17 +14,15 @@ from pytest_aprqa.judge.oracles import (
     Oracle,
     OracleAnswer,
     OracleError,
-    Ruling,
     oracle_types,
     registry,
     validate_config,
 )
 from pytest_aprqa.judge.oracles.oracle import right
-from pytest_aprqa.observation import FinishReason
 
-RIGHT, WRONG, NOT_APPLICABLE = Ruling.RIGHT, Ruling.WRONG, Ruling.NOT_APPLICABLE
-LENGTH = FinishReason.LENGTH
 Ask = Callable[..., OracleAnswer]
+
+PARIS = {"type": "contains", "config": {"any": ["Paris"]}}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ Ask = Callable[..., OracleAnswer]
         ("code_syntax", {"languages": ["a b"]}, "'a b' is not the name of a language"),
         ("composite", {"oracles": []}, "config.oracles"),
         ("composite", {"oracles": [{"type": "exact"}]}, "config.value is missing"),
-        ("composite", {"mode": "some", "oracles": [{"type": "exact"}]}, "config.mode"),
+        ("composite", {"mode": "some", "oracles": [PARIS]}, "config.mode"),
         ("garbage", {"max_repetition_ratio": 2}, "config.max_repetition_ratio"),
         ("response", {"min_relevance": 1.5}, "config.min_relevance"),
     ],

@@ -7,10 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from pytest_aprqa.judge.oracles import OracleAnswer, Ruling
-from pytest_aprqa.observation import FinishReason
 
 RIGHT, WRONG, NOT_APPLICABLE = Ruling.RIGHT, Ruling.WRONG, Ruling.NOT_APPLICABLE
-LENGTH = FinishReason.LENGTH
 Ask = Callable[..., OracleAnswer]
 
 SKY = "Why is the sky blue during the day?"

@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_aprqa.judge.oracles import OracleAnswer, Ruling
-from pytest_aprqa.observation import FinishReason
 
 RIGHT, WRONG, NOT_APPLICABLE = Ruling.RIGHT, Ruling.WRONG, Ruling.NOT_APPLICABLE
-LENGTH = FinishReason.LENGTH
 Ask = Callable[..., OracleAnswer]
 
 
