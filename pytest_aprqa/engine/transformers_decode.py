@@ -115,10 +115,9 @@ class _Recorder(LogitsProcessor):  # type: ignore[misc]  # transformers has no t
     def settle(self, chosen: torch.Tensor) -> None:
         """Take the tokens chosen from the last log-probabilities."""
         assert self._pending is not None
-        best = self._pending.topk(2)
-        is_best = best.indices[:, 0] == chosen
-        self._logprobs.append(self._pending.gather(1, chosen[:, None])[:, 0])
-        self._runner_up.append(torch.where(is_best, best.values[:, 1], best.values[:, 0]))
+        tokens = chosen[:, None]
+        self._logprobs.append(self._pending.gather(1, tokens)[:, 0])
+        self._runner_up.append(self._pending.scatter_(1, tokens, -torch.inf).amax(1))
         self._pending = None
 
     def rows(self) -> tuple[list[list[float]], list[list[float]]]:
