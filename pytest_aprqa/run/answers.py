@@ -40,9 +40,10 @@ class Answers:
 
     Chat goes to the engine, or like serve to the server the user named. A raw or chat question for
     the engine is asked in a batch with its neighbours in the plan of its artifact and backend;
-    batches are the same whichever of their questions comes first. When a batch fails, its prompts
-    are asked one by one until one of them accounts for the fault, which then meets its own check.
-    When none does, the check that came first meets the fault of the batch (BatchError).
+    batches are the same whichever of their questions comes first, and hold the engine's own answers
+    to what is asked over HTTP. When a batch fails, its prompts are asked one by one until one of
+    them accounts for the fault, which then meets its own check. When none does, the check that came
+    first meets the fault of the batch (BatchError).
 
     An answer is kept until the last planned check that may ask for it is done.
     """
@@ -95,12 +96,12 @@ class Answers:
             del self._known[check.scenario.name], self._open[check.scenario.name]
 
     def direct(self, check: Check) -> Generation:
-        """Return the engine's own answer to what a serve check asks over HTTP."""
+        """Return the engine's own answer to what a serve check asks over HTTP. Raises EngineError."""
         assert check.scenario is not None
-        modality: Modality | None = Modality.CHAT if self.has_template(check) else Modality.RUN
-        if modality is Modality.CHAT and self._laboratory.asks_named_server(check):
-            modality = None  # the chat cell holds the server's answer
-        cell, known = replace(check.cell, modality=modality), self._known[check.scenario.name]
+        if twin := self._direct_twin(check):
+            return self.of(twin)
+        # The chat cell holds the named server's answer.
+        cell, known = replace(check.cell, modality=None), self._known[check.scenario.name]
         if cell not in known:
             engine = self._laboratory.engine(check.cell)
             limit = self._laboratory.timeout(check)
@@ -157,10 +158,31 @@ class Answers:
             self._ask_batch(check, batch)
 
     def _batches_of(self, group: Cell) -> dict[str, Sequence[Check]]:
-        """Return the batch of each check of a format and backend that can be asked in one."""
-        checks = [c for c in self._laboratory.scenarios(group) if self._fits_a_batch(c)]
-        batches = [checks[start : start + BATCH] for start in range(0, len(checks), BATCH)]
+        """Return the batch of each check of a format and backend that can be asked in one.
+
+        What is asked over HTTP is in it too, for the engine's own answer.
+        """
+        checks: dict[str, Check] = {}
+        for check in self._laboratory.scenarios(group):
+            over_http = check.cell.modality is Modality.SERVE
+            asked = self._direct_twin(check) if over_http else check
+            if asked and self._fits_a_batch(asked):
+                checks.setdefault(asked.name, asked)
+        whole = list(checks.values())
+        batches = [whole[start : start + BATCH] for start in range(0, len(whole), BATCH)]
         return {check.name: batch for batch in batches for check in batch}
+
+    def _direct_twin(self, serve: Check) -> Check | None:
+        """Return the check that asks the engine itself what a serve check asks over HTTP.
+
+        None when nobody looks at that answer, or the chat cell is the named server's.
+        """
+        assert serve.scenario is not None
+        chat = self.has_template(serve)
+        if serve.scenario.edge or (chat and self._laboratory.asks_named_server(serve)):
+            return None
+        cell = replace(serve.cell, modality=Modality.CHAT if chat else Modality.RUN)
+        return replace(serve, cell=cell, name=f"{serve.scenario.name}[{cell}]")
 
     def _fits_a_batch(self, check: Check) -> bool:
         if self._laboratory.asks_named_server(check) or check.params.get("past_context"):
