@@ -49,10 +49,10 @@ class RecordingEngine(HostedEngine):
         return answer
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
         self._note("score", prompts=[[list(ids), 1] for ids in sequences])
-        return super().score(sequences, top, timeout)
+        return super().score(sequences, top, timeout, dtype)
 
     def generate_over_http(self, request: Request, timeout: float) -> Generation:
         answer = super().generate_over_http(request, timeout)

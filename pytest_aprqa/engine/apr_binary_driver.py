@@ -93,7 +93,7 @@ class AprBinaryDriver:
         with self._server_alive(), HttpClient(self._endpoint) as client:
             return client.stream(request, _FOREVER, cancel_after)
 
-    def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
+    def score(self, sequences: list[list[int]], top: int, dtype: str) -> list[TokenScores]:
         raise _not_told("log-probabilities")
 
     def trace(self, ids: list[int]) -> list[LayerState]:

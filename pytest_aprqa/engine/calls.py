@@ -46,10 +46,10 @@ class Calls(ABC):
         return self._call("stream", GENERATION, timeout, request=request, cancel_after=cancel_after)
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
         ids = [list(sequence) for sequence in sequences]
-        return self._call("score", _SCORES, timeout, sequences=ids, top=top)
+        return self._call("score", _SCORES, timeout, sequences=ids, top=top, dtype=dtype)
 
     def trace(self, ids: Sequence[int], timeout: float) -> list[LayerState]:
         return self._call("trace", _LAYERS, timeout, ids=list(ids))

@@ -54,12 +54,12 @@ class LentEngine(HostedEngine):
             return answers
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
         with self._lock:
-            scores = super().score(sequences, top, timeout)
+            scores = super().score(sequences, top, timeout, dtype)
             ids = [list(sequence) for sequence in sequences]
-            self._remember(scores, "score", sequences=ids, top=top)
+            self._remember(scores, "score", sequences=ids, top=top, dtype=dtype)
             return scores
 
     def generate_over_http(self, request: Request, timeout: float) -> Generation:

@@ -99,7 +99,9 @@ class LlamaCppDriver:
             events.close()
         return answer.generation(prompt)
 
-    def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
+    def score(self, sequences: list[list[int]], top: int, dtype: str) -> list[TokenScores]:
+        if dtype:
+            raise EngineError(Fault.UNSUPPORTED, f"llama.cpp cannot be told to compute in {dtype}")
         require_context(sequences, self._context)
         return [self._score(sequence, max(top, 1)) for sequence in sequences]
 

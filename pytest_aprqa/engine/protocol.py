@@ -110,9 +110,13 @@ class Engine(Protocol):
         ...
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
-        """Return teacher-forced log-probabilities of each token sequence, `top` per position."""
+        """Return teacher-forced log-probabilities of each token sequence, `top` per position.
+
+        `dtype` multiplies in another float type ("bfloat16", "float16") than the engine would; one
+        that cannot raises UNSUPPORTED.
+        """
         ...
 
     def trace(self, ids: Sequence[int], timeout: float) -> list[LayerState]:

@@ -75,7 +75,7 @@ class RemoteEngine:
             return client.stream(request, timeout, cancel_after)
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
         raise _not_told("log-probabilities")
 

@@ -78,11 +78,17 @@ def decode(
     ]
 
 
-def score(model: Any, ids: Sequence[int], top: int) -> TokenScores:
-    """Return the log-probabilities of one sequence from a single forward pass."""
+def score(model: Any, ids: Sequence[int], top: int, dtype: str = "") -> TokenScores:
+    """Return the log-probabilities of one sequence from a single forward pass.
+
+    Its matrices are multiplied in `dtype`, or in the model's own when none is given.
+    """
     if len(ids) < 2:
         return TokenScores(tuple(ids), (), (), ())
-    with torch.inference_mode():
+    autocast = torch.autocast(
+        model.device.type, getattr(torch, dtype or "bfloat16"), enabled=bool(dtype)
+    )
+    with torch.inference_mode(), autocast:
         sequence = torch.tensor([ids], device=model.device)
         logits = model(input_ids=sequence, use_cache=False).logits[0, :-1]
         own: list[float] = []

@@ -82,10 +82,10 @@ class TransformersDriver:
         (decoded,) = self._decode([prompt], cancel_after)
         return self._generation(prompt, decoded, streamed=True)
 
-    def score(self, sequences: list[list[int]], top: int) -> list[TokenScores]:
+    def score(self, sequences: list[list[int]], top: int, dtype: str) -> list[TokenScores]:
         require_context(sequences, self._context)
         model = self._loaded.model
-        return [self._thread.run(score, model, sequence, top) for sequence in sequences]
+        return [self._thread.run(score, model, ids, top, dtype) for ids in sequences]
 
     def trace(self, ids: list[int]) -> list[LayerState]:
         require_context([ids], self._context)

@@ -32,6 +32,8 @@ class PackedLinear(nn.Module):  # type: ignore[misc]  # torch has no types here
         return plain
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        if torch.is_autocast_enabled(rows.device.type):  # which knows nothing of packed weights
+            return nn.functional.linear(rows, self.weight, self.bias)
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
             rows, self._packed, self.bias, "none", [], ""
         )

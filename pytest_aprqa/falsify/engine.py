@@ -280,13 +280,13 @@ class _Drifting(SpoiltEngine):
     _WINDOW = 64
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
-        return [self._scored(list(sequence), top, timeout) for sequence in sequences]
+        return [self._scored(list(ids), top, timeout, dtype) for ids in sequences]
 
-    def _scored(self, ids: list[int], top: int, timeout: float) -> TokenScores:
+    def _scored(self, ids: list[int], top: int, timeout: float, dtype: str) -> TokenScores:
         parts = [ids[i : i + self._WINDOW + 1] for i in range(0, len(ids) - 1, self._WINDOW)]
-        scores = self.engine.score(parts, top, timeout)
+        scores = self.engine.score(parts, top, timeout, dtype)
         return TokenScores(
             token_ids=tuple(ids),
             logprobs=tuple(x for part in scores for x in part.logprobs),

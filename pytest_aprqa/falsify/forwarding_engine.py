@@ -27,9 +27,9 @@ class ForwardingEngine:
         return self.engine.stream(request, timeout, cancel_after)
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
-        return self.engine.score(sequences, top, timeout)
+        return self.engine.score(sequences, top, timeout, dtype)
 
     def trace(self, ids: Sequence[int], timeout: float) -> list[LayerState]:
         return self.engine.trace(ids, timeout)

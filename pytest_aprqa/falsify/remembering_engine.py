@@ -32,10 +32,10 @@ class RememberingEngine(ForwardingEngine):
         return self._remembered(key, lambda: self.engine.generate(requests, timeout))
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
-        key = call_key("score", {"sequences": sequences, "top": top})
-        return self._remembered(key, lambda: self.engine.score(sequences, top, timeout))
+        key = call_key("score", {"sequences": sequences, "top": top, "dtype": dtype})
+        return self._remembered(key, lambda: self.engine.score(sequences, top, timeout, dtype))
 
     def _remembered(self, key: bytes, ask: Callable[[], T]) -> T:
         with self._asking:

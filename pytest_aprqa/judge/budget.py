@@ -178,6 +178,26 @@ def budget_for(
     )
 
 
+def other_arithmetic(reference_dtype: str, artifact_dtype: str) -> str:
+    """Return the float type in which a reference is worth holding against itself; "" for none.
+
+    It is the one that the artifact's engine computes in. A reference that computes in bfloat16 has
+    noise of its own whatever the artifact does, and shows it against float16, which has three bits
+    more. What rounding activations to 8 bits costs, a float engine cannot tell.
+
+    Args:
+        reference_dtype: as for `budget_for`.
+        artifact_dtype: as for `budget_for`.
+
+    Raises:
+        ValueError: a dtype of which nothing is known.
+    """
+    ours, theirs = _arithmetic(reference_dtype), _arithmetic(artifact_dtype)
+    if ours == "bfloat16":
+        return "float16"
+    return theirs if theirs != ours and theirs in ("float16", "bfloat16") else ""
+
+
 def _arithmetic(dtype: str) -> str:
     """Return the type of the activations an engine computes with, given the dtype of a model."""
     kind = _parse(dtype)

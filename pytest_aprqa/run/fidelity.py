@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pytest_aprqa.artifact.stored_dtype import stored_dtype
 from pytest_aprqa.artifact.tensor_file import DType
-from pytest_aprqa.engine.protocol import Engine
-from pytest_aprqa.judge.budget import Budget, budget_for
+from pytest_aprqa.engine.protocol import Engine, EngineError
+from pytest_aprqa.judge.budget import Budget, budget_for, other_arithmetic
 from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.kl import information, kl_by_position
 from pytest_aprqa.observation import TokenScores
@@ -69,31 +69,44 @@ class Pair:
         )
         theirs = self.artifact.score(sequences, TOP, limit)
         told = [float(information(scores).mean()) for scores in ours if scores.logprobs]
+        dtype = self.reference.load(self.timeout).dtype
         budget = budget_for(
-            self.reference.load(self.timeout).dtype,
+            dtype,
             self.stored_dtype,
             same_weights=self.same_weights,
-            reference_noise=self.laboratory.once(
-                ("reference noise", asked), lambda: self._noise(ours)
+            reference_noise=max(
+                self._noise(ours, other)
+                for other in {"", other_arithmetic(dtype, self.stored_dtype)}
             ),
             information=sum(told) / len(told) if told else None,
         )
         return ours, theirs, budget
 
-    def _noise(self, scores: Sequence[TokenScores]) -> float | None:
-        """Return the mean KL of the reference against itself in a batch of another shape, in nats.
+    def _noise(self, scores: Sequence[TokenScores], dtype: str) -> float:
+        """Return the mean KL of the reference against itself in another batch and dtype, in nats.
 
         Half of the longest sequence is scored again, which is right by itself: no position sees
-        what comes after it. None where there is too little of it, or it is not finite.
+        what comes after it. 0 where there is too little of it, it is not finite, or the engine
+        cannot compute in the dtype; "" is its own.
         """
         longest = max(scores, key=lambda s: len(s.token_ids), default=None)
         if longest is None or (count := len(longest.token_ids) // 2) < _LEAST_PIECE:
-            return None
+            return 0.0
         whole = beginning(longest, count)
-        pieces = self.reference.score([whole.token_ids], TOP, self.timeout)
-        if first_not_finite([whole]) or first_not_finite(pieces):
-            return None
-        return float(kl_by_position(whole, pieces[0]).mean())
+        if first_not_finite([whole]):
+            return 0.0
+        return self.laboratory.once(
+            ("reference noise", f"{dtype} {whole.token_ids}"), lambda: self._differs(whole, dtype)
+        )
+
+    def _differs(self, whole: TokenScores, dtype: str) -> float:
+        try:
+            again = self.reference.score([whole.token_ids], TOP, self.timeout, dtype)
+        except EngineError:
+            if dtype:
+                return 0.0
+            raise
+        return 0.0 if first_not_finite(again) else float(kl_by_position(whole, again[0]).mean())
 
 
 def beginning(scores: TokenScores, count: int) -> TokenScores:

@@ -182,6 +182,23 @@ def test_the_whole_distribution_sums_to_one(engine: Engine) -> None:
         assert math.fsum(map(math.exp, top)) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_scores_in_another_dtype_are_near_and_not_the_same(
+    safetensors_engine: Engine, dtype: str
+) -> None:
+    ids = [list(range(3, 40))]
+    [own], [other] = (safetensors_engine.score(ids, 5, LIMIT, in_) for in_ in ("", dtype))
+    assert other.logprobs == pytest.approx(own.logprobs, abs=0.2)
+    assert other.logprobs != own.logprobs
+    assert safetensors_engine.score(ids, 5, LIMIT) == [own]
+
+
+def test_llama_cpp_says_that_it_computes_in_no_other_dtype(gguf_engine: Engine) -> None:
+    with pytest.raises(EngineError, match="cannot be told to compute in float16") as refused:
+        gguf_engine.score([[3, 4, 5]], 5, LIMIT, "float16")
+    assert refused.value.fault is Fault.UNSUPPORTED
+
+
 @pytest.mark.parametrize("ids", [[], [7]])
 def test_sequences_without_a_position_have_no_score(engine: Engine, ids: list[int]) -> None:
     scores = engine.score([ids], 5, LIMIT)[0]

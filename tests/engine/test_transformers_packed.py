@@ -56,6 +56,21 @@ def test_bfloat16_gives_the_same_numbers_packed_or_not() -> None:
         torch.testing.assert_close(model(rows), plain)
 
 
+@pytest.mark.parametrize("other", [torch.bfloat16, torch.float16])
+def test_a_packed_model_multiplies_in_another_dtype_when_told_to(other: torch.dtype) -> None:
+    model, rows = network(), torch.randn(4, 33)
+    with torch.inference_mode():
+        with torch.autocast("cpu", other):
+            plain = model(rows)
+        exact = model(rows)
+        pack_linears(model)
+        with torch.autocast("cpu", other):
+            packed = model(rows)
+    assert packed.dtype is other
+    torch.testing.assert_close(packed, plain)
+    assert not torch.equal(packed.float(), exact)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_other_dtypes_are_left_to_torch(dtype: torch.dtype) -> None:
     model = network().to(dtype)

@@ -40,10 +40,10 @@ class Counting(ForwardingEngine):
         return super().generate(requests, timeout)
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
         self.asked += 1
-        return super().score(sequences, top, timeout)
+        return super().score(sequences, top, timeout, dtype)
 
 
 @pytest.fixture(scope="module")

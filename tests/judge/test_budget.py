@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pytest_aprqa.judge.budget import SAME_WEIGHTS_TIE, budget_for, tie_margin
+from pytest_aprqa.judge.budget import SAME_WEIGHTS_TIE, budget_for, other_arithmetic, tie_margin
 from pytest_aprqa.judge.statistics import clopper_pearson
 
 MEASURED = [
@@ -63,6 +63,26 @@ def test_a_noisier_reference_widens_the_budget() -> None:
     measured = budget_for("float32", "F16", reference_noise=0.01)
     assert "as measured, for arithmetic" in measured.because
     assert measured.max_mean_kl == pytest.approx(0.015, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("reference", "artifact", "other"),
+    [
+        ("float32", "BF16", "bfloat16"),
+        ("float32", "F16", "float16"),
+        ("float16", "BF16", "bfloat16"),
+        ("bfloat16", "F32", "float16"),
+        ("bfloat16", "BF16", "float16"),
+        ("bfloat16", "Q4_0", "float16"),
+        ("float32", "F32", ""),
+        ("float16", "F16", ""),
+        ("float32", "Q8_0", ""),
+    ],
+)
+def test_a_reference_is_held_against_itself_in_the_arithmetic_of_the_other_side(
+    reference: str, artifact: str, other: str
+) -> None:
+    assert other_arithmetic(reference, artifact) == other
 
 
 def test_the_measured_cost_of_rounding_replaces_the_table() -> None:

@@ -54,9 +54,9 @@ class Noisy(SpoiltEngine):
     """A real engine that shifts its log-probabilities in sequences of another length."""
 
     def score(
-        self, sequences: Sequence[Sequence[int]], top: int, timeout: float
+        self, sequences: Sequence[Sequence[int]], top: int, timeout: float, dtype: str = ""
     ) -> list[TokenScores]:
-        told = super().score(sequences, top, timeout)
+        told = super().score(sequences, top, timeout, dtype)
         if len(sequences[0]) == 64:
             return told
         return [replace(one, top_logprobs=tuple(map(self._flat, one.top_logprobs))) for one in told]
@@ -69,17 +69,26 @@ def test_the_reference_is_held_against_itself_in_another_shape(laboratory: Labor
     pair = pair_of(planned(laboratory, "I-1[apr]"), laboratory)
     [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=60)
     [whole] = pair.reference.score([tokens[:64]], 8, 60)
-    quiet = pair._noise([whole])
-    assert quiet is not None
+    quiet = pair._noise([whole], "")
     assert 0 <= quiet < 1e-4
-    noisy = replace(pair, reference=Noisy(pair.reference))._noise([whole])
-    assert noisy is not None
-    assert noisy > 1e-3
+    noisy = replace(pair, reference=Noisy(pair.reference))
+    assert noisy._differs(beginning(whole, 32), "") > 1e-3
     by_table = budget_for("bfloat16", "BF16").max_mean_kl
     assert budget_for("bfloat16", "BF16", reference_noise=quiet).max_mean_kl == by_table
-    assert pair._noise([beginning(whole, 9)]) is None, "too short to tell"
+    assert pair._noise([beginning(whole, 9)], "") == 0.0, "too short to tell"
     broken = replace(whole, logprobs=(float("nan"), *whole.logprobs[1:]))
-    assert pair._noise([broken]) is None
+    assert pair._noise([broken], "") == 0.0
+
+
+def test_a_bfloat16_reference_is_held_against_itself_in_float16(laboratory: Laboratory) -> None:
+    pair = pair_of(planned(laboratory, "I-1[gguf]"), laboratory)
+    assert pair.reference.load(60).dtype == "bfloat16"
+    [tokens] = pair.reference.tokenize([fidelity_text()], special=False, timeout=60)
+    [whole] = pair.reference.score([tokens[:64]], 8, 60)
+    assert 0 < pair._noise([whole], "float16") < 1e-2
+    assert pair._noise([whole], "float16") > pair._noise([whole], "")
+    by_llama_cpp = replace(pair, reference=pair.artifact)
+    assert by_llama_cpp._differs(whole, "float16") == 0.0, "which knows of no other dtype"
 
 
 @pytest.fixture
