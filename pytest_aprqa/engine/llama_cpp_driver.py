@@ -200,7 +200,7 @@ class LlamaCppDriver:
         entries = answer.get("completion_probabilities", [])
         if len(entries) < len(answer["tokens"]):
             ids = prompt.ids + answer["tokens"]
-            entries = self._probe.entries(ids, start=len(prompt.ids), top=2)
+            entries = self._probe.filled(ids, len(prompt.ids), entries, top=2)
         return Generation(
             text=answer["content"],
             finish=_FINISH[answer["stop_type"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_aprqa.engine.llama_cpp_http import LlamaCppHttp
@@ -34,14 +35,33 @@ class LogprobProbe:
             for end in range(start, len(ids))
         ]
 
+    def filled(
+        self, ids: list[int], start: int, told: list[dict[str, Any]], top: int
+    ) -> list[dict[str, Any]]:
+        """Return the entries from `start` on, of which the server has told some, in their order."""
+        places = _only_places([entry["id"] for entry in told], ids[start:])
+        if places is None:
+            return self.entries(ids, start, top)
+        entries = dict(zip(places, told, strict=True))
+        untold = [place for place in range(len(ids) - start) if place not in entries]
+        for place in untold:
+            prefix, token = ids[: start + place], ids[start + place]
+            entries[place] = self._inside(prefix, token, top, cached=place > untold[0])
+        return [entries[place] for place in sorted(entries)]
+
     def _entry(self, prefix: list[int], expected: int, top: int, *, cached: bool) -> dict[str, Any]:
         told = self._next(prefix, expected, top, cached=cached)
-        if told is not None:
-            return told
-        # A token that ends inside a character is not told when it is the choice; as one of the most
-        # probable it is.
+        return self._inside(prefix, expected, top, cached=True) if told is None else told
+
+    def _inside(
+        self, prefix: list[int], expected: int, top: int, *, cached: bool
+    ) -> dict[str, Any]:
+        """Return the entry of a token that ends inside a character.
+
+        It is not told when it is the choice; as one of the most probable it is.
+        """
         for count in (top, self._vocab_size):
-            told = self._next(prefix, self._plain, count, cached=True)
+            told = self._next(prefix, self._plain, count, cached=cached or count > top)
             others = told["top_logprobs"] if told is not None else ()
             for other in others:
                 if other["id"] == expected:
@@ -66,3 +86,21 @@ class LogprobProbe:
         if entries[0]["id"] != choice:
             raise EngineError(Fault.PROTOCOL, f"llama.cpp chose another token than {choice}")
         return dict(entries[0])
+
+
+def _only_places(part: Sequence[int], whole: Sequence[int]) -> list[int] | None:
+    """Return where the items of a part stand in the whole, in order; None unless that is certain."""
+    first, last = _places(part, whole), _places(part[::-1], whole[::-1])
+    mirrored = last and [len(whole) - 1 - place for place in reversed(last)]
+    return first if first == mirrored else None
+
+
+def _places(part: Sequence[int], whole: Sequence[int]) -> list[int] | None:
+    """Return the first places at which the items of a part stand, in order; None where one does not."""
+    places: list[int] = []
+    for item in part:
+        begin = places[-1] + 1 if places else 0
+        if item not in whole[begin:]:
+            return None
+        places.append(whole.index(item, begin))
+    return places
