@@ -90,17 +90,19 @@ class LogprobProbe:
 
 def _only_places(part: Sequence[int], whole: Sequence[int]) -> list[int] | None:
     """Return where the items of a part stand in the whole, in order; None unless that is certain."""
-    first, last = _places(part, whole), _places(part[::-1], whole[::-1])
-    mirrored = last and [len(whole) - 1 - place for place in reversed(last)]
-    return first if first == mirrored else None
+    first, mirrored = _places(part, whole), _places(part[::-1], whole[::-1])
+    if first is None or mirrored is None:
+        return None
+    last = [len(whole) - 1 - place for place in reversed(mirrored)]
+    return first if first == last else None
 
 
 def _places(part: Sequence[int], whole: Sequence[int]) -> list[int] | None:
     """Return the first places at which the items of a part stand, in order; None where one does not."""
     places: list[int] = []
-    for item in part:
-        begin = places[-1] + 1 if places else 0
-        if item not in whole[begin:]:
-            return None
-        places.append(whole.index(item, begin))
+    try:
+        for item in part:
+            places.append(whole.index(item, places[-1] + 1 if places else 0))
+    except ValueError:
+        return None
     return places

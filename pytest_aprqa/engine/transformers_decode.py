@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,10 +86,9 @@ def score(model: Any, ids: Sequence[int], top: int, dtype: str = "") -> TokenSco
     """
     if len(ids) < 2:
         return TokenScores(tuple(ids), (), (), ())
-    autocast = torch.autocast(
-        model.device.type, getattr(torch, dtype or "bfloat16"), enabled=bool(dtype)
-    )
-    with torch.inference_mode(), autocast:
+    device = model.device.type
+    other = torch.autocast(device, getattr(torch, dtype)) if dtype else nullcontext()
+    with torch.inference_mode(), other:
         sequence = torch.tensor([ids], device=model.device)
         logits = model(input_ids=sequence, use_cache=False).logits[0, :-1]
         own: list[float] = []

@@ -164,8 +164,10 @@ class Answers:
         """
         checks: dict[str, Check] = {}
         for check in self._laboratory.scenarios(group):
-            over_http = check.cell.modality is Modality.SERVE
-            asked = self._direct_twin(check) if over_http else check
+            assert check.scenario is not None
+            # Nobody looks at the engine's own answer to an edge case.
+            beside = check.cell.modality is Modality.SERVE and not check.scenario.edge
+            asked = self._direct_twin(check) if beside else check
             if asked and self._fits_a_batch(asked):
                 checks.setdefault(asked.name, asked)
         whole = list(checks.values())
@@ -175,11 +177,11 @@ class Answers:
     def _direct_twin(self, serve: Check) -> Check | None:
         """Return the check that asks the engine itself what a serve check asks over HTTP.
 
-        None when nobody looks at that answer, or the chat cell is the named server's.
+        None when it is a chat, and the chat cell is the named server's.
         """
         assert serve.scenario is not None
         chat = self.has_template(serve)
-        if serve.scenario.edge or (chat and self._laboratory.asks_named_server(serve)):
+        if chat and self._laboratory.asks_named_server(serve):
             return None
         cell = replace(serve.cell, modality=Modality.CHAT if chat else Modality.RUN)
         return replace(serve, cell=cell, name=f"{serve.scenario.name}[{cell}]")

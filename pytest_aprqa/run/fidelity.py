@@ -76,7 +76,7 @@ class Pair:
             same_weights=self.same_weights,
             reference_noise=max(
                 self._noise(ours, other)
-                for other in {"", other_arithmetic(dtype, self.stored_dtype)}
+                for other in ("", other_arithmetic(dtype, self.stored_dtype))
             ),
             information=sum(told) / len(told) if told else None,
         )

@@ -119,18 +119,16 @@ def test_layers_with_one_input_give_the_same_numbers(
     biases: tuple[bool, bool, bool], inputs: int
 ) -> None:
     model = Attention(biases)
+    pack_linears(model)
     with torch.inference_mode():
         for _ in range(2):
             rows = [torch.randn(2, 5, 40) for _ in range(inputs)]
             plain = Attention(biases)(*rows)
-            pack_linears(model)
             torch.testing.assert_close(model(*rows), plain, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("biases", [(False,) * 3, (True,) * 3])
-def test_layers_with_one_input_are_one_product(
-    biases: tuple[bool, bool, bool],
-) -> None:
+def test_layers_with_one_input_are_one_product(biases: tuple[bool, bool, bool]) -> None:
     model, rows = Attention(biases), torch.randn(1, 40)
     weights = [layer.weight.clone() for layer in (model.q_proj, model.k_proj, model.v_proj)]
     assert pack_linears(model) == 3

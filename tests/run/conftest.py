@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from pytest_aprqa.engine.host import HostedEngine
+from pytest_aprqa.engine.protocol import Request
+from pytest_aprqa.observation import Generation
 from pytest_aprqa.run.laboratory import Laboratory
 from pytest_aprqa.run.planning import plan_playbook
 from pytest_aprqa.run.settings import Settings
 
 BUILTIN = Path(__file__).parents[2] / "pytest_aprqa" / "builtin" / "aprqa-reference"
 DAMAGED = "model.layers.2.mlp.down_proj.weight"
+
+Meddle = Callable[[HostedEngine, Sequence[Request]], None]
 
 
 @pytest.fixture
@@ -43,3 +50,34 @@ def laboratory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Labor
     opened = Laboratory(plan_playbook(path, settings).plan, path, settings, tmp_path)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def before_a_batch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Meddle], None]:
+    """Return a function that lets something happen to an engine when scenarios are asked of it."""
+
+    def arrange(meddle: Meddle) -> None:
+        generate = HostedEngine.generate
+
+        def meddled(
+            engine: HostedEngine, requests: Sequence[Request], timeout: float
+        ) -> list[Generation]:
+            meddle(engine, requests)
+            return generate(engine, requests, timeout)
+
+        monkeypatch.setattr(HostedEngine, "generate", meddled)
+
+    return arrange
+
+
+@pytest.fixture
+def kill() -> Callable[[HostedEngine], None]:
+    """Return what ends an engine's real process by a signal that a fault of its own would send."""
+
+    def end(engine: HostedEngine) -> None:
+        assert engine._process is not None
+        os.kill(engine._process.pid, signal.SIGSEGV)
+        while engine._process.running():
+            pass
+
+    return end

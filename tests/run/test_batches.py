@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import pytest
-
 from pytest_aprqa.engine.host import HostedEngine
 from pytest_aprqa.engine.protocol import EngineError, Fault, Request
-from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.check import run_check
 from pytest_aprqa.run.laboratory import Laboratory
@@ -31,33 +26,8 @@ metadata: {tier: mvp}
 CONVERTED = Cell(Format.GGUF, Backend.CPU, Modality.RUN)
 REFERENCE = Cell(Format.SAFETENSORS, Backend.CPU, Modality.RUN)
 
-Meddle = Callable[[HostedEngine, Sequence[Request]], None]
-
-
-@pytest.fixture
-def before_a_batch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Meddle], None]:
-    """Return a function that lets something happen to an engine when scenarios are asked of it."""
-
-    def arrange(meddle: Meddle) -> None:
-        generate = HostedEngine.generate
-
-        def meddled(
-            engine: HostedEngine, requests: Sequence[Request], timeout: float
-        ) -> list[Generation]:
-            meddle(engine, requests)
-            return generate(engine, requests, timeout)
-
-        monkeypatch.setattr(HostedEngine, "generate", meddled)
-
-    return arrange
-
-
-def kill(engine: HostedEngine) -> None:
-    """End the engine's real process by a signal that a fault of its own would send."""
-    assert engine._process is not None
-    os.kill(engine._process.pid, signal.SIGSEGV)
-    while engine._process.running():
-        pass
+Kill = Callable[[HostedEngine], None]
+Arrange = Callable[[Callable[[HostedEngine, Sequence[Request]], None]], None]
 
 
 def scenarios(laboratory: Laboratory, cell: Cell = CONVERTED) -> list[Check]:
@@ -72,7 +42,7 @@ def evidence_of(laboratory: Laboratory, checks: list[Check]) -> list[Evidence]:
 
 
 def test_a_crash_of_a_batch_alone_is_an_attempt_of_the_check_that_came_first(
-    laboratory: Laboratory, before_a_batch: Callable[[Meddle], None]
+    laboratory: Laboratory, before_a_batch: Arrange, kill: Kill
 ) -> None:
     checks = scenarios(laboratory)
     before_a_batch(lambda engine, requests: kill(engine) if len(requests) > 1 else None)
@@ -87,7 +57,7 @@ def test_a_crash_of_a_batch_alone_is_an_attempt_of_the_check_that_came_first(
 
 
 def test_a_prompt_that_crashes_alone_too_answers_for_its_batch(
-    laboratory: Laboratory, before_a_batch: Callable[[Meddle], None]
+    laboratory: Laboratory, before_a_batch: Arrange, kill: Kill
 ) -> None:
     checks = scenarios(laboratory)
     guilty = checks[1].scenario
@@ -106,7 +76,7 @@ def test_a_prompt_that_crashes_alone_too_answers_for_its_batch(
 
 
 def test_a_batch_without_memory_costs_nothing_and_is_told(
-    laboratory: Laboratory, before_a_batch: Callable[[Meddle], None]
+    laboratory: Laboratory, before_a_batch: Arrange
 ) -> None:
     checks = scenarios(laboratory)
 
@@ -123,7 +93,7 @@ def test_a_batch_without_memory_costs_nothing_and_is_told(
 
 
 def test_the_fault_of_a_batch_that_another_check_asked_for_is_kept_for_its_own(
-    laboratory: Laboratory, before_a_batch: Callable[[Meddle], None]
+    laboratory: Laboratory, before_a_batch: Arrange, kill: Kill
 ) -> None:
     [twin, *_] = scenarios(laboratory, REFERENCE)
     before_a_batch(lambda engine, requests: kill(engine) if len(requests) > 1 else None)

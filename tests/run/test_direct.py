@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Sequence
-
-import pytest
+from collections.abc import Callable, Sequence
 
 from pytest_aprqa.engine.host import HostedEngine
 from pytest_aprqa.engine.protocol import Request
-from pytest_aprqa.observation import Generation
 from pytest_aprqa.playbook.check import Check
 from pytest_aprqa.run.check import run_check
 from pytest_aprqa.run.laboratory import Laboratory
@@ -27,6 +22,9 @@ test_matrix:
 metadata: {tier: mvp}
 """
 
+Kill = Callable[[HostedEngine], None]
+Arrange = Callable[[Callable[[HostedEngine, Sequence[Request]], None]], None]
+
 
 def planned(laboratory: Laboratory, modality: Modality) -> list[Check]:
     """Return the ordinary questions of a modality, once the gateways they need have held."""
@@ -41,19 +39,11 @@ def planned(laboratory: Laboratory, modality: Modality) -> list[Check]:
 
 
 def test_it_comes_with_the_batch_of_the_other_questions(
-    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+    laboratory: Laboratory, before_a_batch: Arrange
 ) -> None:
     asked: list[int] = []
-    generate = HostedEngine.generate
-
-    def counted(
-        engine: HostedEngine, requests: Sequence[Request], timeout: float
-    ) -> list[Generation]:
-        asked.append(len(requests))
-        return generate(engine, requests, timeout)
-
     served = planned(laboratory, Modality.SERVE)
-    monkeypatch.setattr(HostedEngine, "generate", counted)
+    before_a_batch(lambda engine, requests: asked.append(len(requests)))
     laboratory.answers.of(planned(laboratory, Modality.RUN)[0])
     [batch] = asked
     answers = [laboratory.answers.direct(check) for check in served]
@@ -66,21 +56,11 @@ def test_it_comes_with_the_batch_of_the_other_questions(
 
 
 def test_its_crash_meets_the_check_that_asks_the_same_over_http(
-    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+    laboratory: Laboratory, before_a_batch: Arrange, kill: Kill
 ) -> None:
     served, asked = planned(laboratory, Modality.SERVE)[0], planned(laboratory, Modality.RUN)
     guilty = laboratory.answers.request(served)
-    generate = HostedEngine.generate
-
-    def killed(
-        engine: HostedEngine, requests: Sequence[Request], timeout: float
-    ) -> list[Generation]:
-        if guilty in requests:
-            assert engine._process is not None
-            os.kill(engine._process.pid, signal.SIGSEGV)
-        return generate(engine, requests, timeout)
-
-    monkeypatch.setattr(HostedEngine, "generate", killed)
+    before_a_batch(lambda engine, requests: kill(engine) if guilty in requests else None)
     others = [run_check(check, laboratory) for check in asked]
     crashed = run_check(served, laboratory)
     assert [attempt.outcome for attempt in crashed.attempts] == [Outcome.CRASHED] * 2
