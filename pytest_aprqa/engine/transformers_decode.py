@@ -1,20 +1,20 @@
-"""Decoding and scoring with a transformers model, with the log-probability of every token."""
+"""Decoding with a transformers model, with the log-probability of every token."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 
-from pytest_aprqa.observation import FinishReason, TokenScores
+from pytest_aprqa.engine.transformers_rows import Row, Rows, alike
+from pytest_aprqa.observation import FinishReason
 
-_ROWS = 64
-"""Positions whose float32 log-probabilities over the vocabulary are held at once."""
+_STEPS = 16
+"""Tokens after which answers that have ended leave a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,68 +39,85 @@ class Decoding:
     pad: int
     cancel_after: int | None = None
 
+    def config(self, tokens: int) -> GenerationConfig:
+        """Return it in the library's words, for so many tokens.
+
+        No sampler but temperature is applied, whatever the model's generation config asks for.
+        """
+        sampled = self.temperature > 0
+        return GenerationConfig(
+            do_sample=sampled,
+            max_new_tokens=tokens,
+            eos_token_id=sorted(self.eos) or None,
+            pad_token_id=self.pad,
+            return_dict_in_generate=True,
+            **({"top_k": 0, "top_p": 1.0, "temperature": 1.0} if sampled else {}),
+        )
+
 
 def decode(
     model: Any, prompts: Sequence[Sequence[int]], limits: Sequence[int], how: Decoding
 ) -> list[Decoded]:
-    """Continue the prompts as one left-padded batch, each up to its own limit of tokens.
+    """Continue the prompts as one batch, each up to its own limit of tokens.
 
-    No sampler but temperature is applied, whatever the model's generation config asks for.
+    Prompts of like length are read together, then all are continued together.
     """
-    started = time.monotonic()
-    ids, mask = _left_padded(prompts, how.pad, model.device)
-    recorder, watch = _Recorder(how.temperature), _Watch(how.cancel_after)
+    watch = _Watch(how.cancel_after)
     if how.temperature > 0:
         torch.manual_seed(how.seed)
-    sampling = {"top_k": 0, "top_p": 1.0, "temperature": 1.0} if how.temperature > 0 else {}
-    config = GenerationConfig(
-        do_sample=how.temperature > 0,
-        max_new_tokens=max(limits),
-        eos_token_id=sorted(how.eos) or None,
-        pad_token_id=how.pad,
-        **sampling,
-    )
-    output = model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        generation_config=config,
-        logits_processor=[recorder],
-        stopping_criteria=[watch],
-    )
-    seconds = time.monotonic() - started
-    generated = output[:, ids.shape[1] :]
-    recorder.settle(generated[:, -1])
-    first = None if watch.first_at is None else watch.first_at - started
+    rows = [Row(prompt, limit) for prompt, limit in zip(prompts, limits, strict=True)]
+    batch = _read(model, rows, how, watch)
+    while batch.rows and not watch.cancelled:
+        left = min(row.left for row in batch.rows)
+        _continue(model, batch, left if len(batch.rows) == 1 else min(left, _STEPS), how, watch)
+    seconds = time.monotonic() - watch.started
+    first = None if watch.first_at is None else watch.first_at - watch.started
     return [
-        _cut(row, logprobs, runner_up, limit, how, seconds, first)
-        for row, logprobs, runner_up, limit in zip(
-            generated.tolist(), *recorder.rows(), limits, strict=True
+        Decoded(
+            token_ids=tuple(row.token_ids),
+            logprobs=tuple(row.logprobs),
+            runner_up=tuple(row.runner_up),
+            finish=_finish(row),
+            seconds=seconds,
+            seconds_to_first_token=first,
         )
+        for row in rows
     ]
 
 
-def score(model: Any, ids: Sequence[int], top: int, dtype: str = "") -> TokenScores:
-    """Return the log-probabilities of one sequence from a single forward pass.
+def _read(model: Any, rows: Sequence[Row], how: Decoding, watch: _Watch) -> Rows:
+    """Return the prompts as one batch; with their first token when they were read in parts."""
+    parts = [Rows(part, how.pad, model.device) for part in alike(model, rows)]
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts:
+        _continue(model, part, 1, how, watch)
+    return Rows.joined(parts, how.pad, model)
 
-    Its matrices are multiplied in `dtype`, or in the model's own when none is given.
-    """
-    if len(ids) < 2:
-        return TokenScores(tuple(ids), (), (), ())
-    device = model.device.type
-    other = torch.autocast(device, getattr(torch, dtype)) if dtype else nullcontext()
-    with torch.inference_mode(), other:
-        sequence = torch.tensor([ids], device=model.device)
-        logits = model(input_ids=sequence, use_cache=False).logits[0, :-1]
-        own: list[float] = []
-        top_ids: list[tuple[int, ...]] = []
-        top_logprobs: list[tuple[float, ...]] = []
-        for rows, targets in zip(logits.split(_ROWS), sequence[0, 1:].split(_ROWS), strict=True):
-            logprobs = rows.float().log_softmax(-1)
-            own += logprobs.gather(1, targets[:, None])[:, 0].tolist()
-            best = logprobs.topk(min(top, logprobs.shape[1]))
-            top_ids += map(tuple, best.indices.tolist())
-            top_logprobs += map(tuple, best.values.tolist())
-    return TokenScores(tuple(ids), tuple(own), tuple(top_ids), tuple(top_logprobs))
+
+def _continue(model: Any, batch: Rows, steps: int, how: Decoding, watch: _Watch) -> None:
+    """Add so many tokens to each row, fewer when all end before; drop those that are finished."""
+    recorder = _Recorder(how.temperature)
+    output = model.generate(
+        input_ids=batch.ids,
+        attention_mask=batch.mask,
+        past_key_values=batch.cache,
+        generation_config=how.config(steps),
+        logits_processor=[recorder],
+        stopping_criteria=[watch],
+    )
+    new = batch.grow(output.sequences, output.past_key_values)
+    recorder.settle(new[:, -1])
+    logprobs, runner_up = recorder.rows()
+    for row, *told in zip(batch.rows, new.tolist(), logprobs, runner_up, strict=True):
+        row.take(how.eos, *told)
+    batch.drop_finished()
+
+
+def _finish(row: Row) -> FinishReason:
+    if row.stopped:
+        return FinishReason.STOP
+    return FinishReason.CANCELLED if row.left else FinishReason.LENGTH
 
 
 class _Recorder(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
@@ -138,49 +155,16 @@ class _Watch(StoppingCriteria):  # type: ignore[misc]  # transformers has no typ
     """Notes when the first token came; ends the generation after a number of tokens."""
 
     def __init__(self, cancel_after: int | None) -> None:
+        self.started = time.monotonic()
         self.first_at: float | None = None
         self._cancel_after = cancel_after
         self._steps = 0
 
+    @property
+    def cancelled(self) -> bool:
+        return self._cancel_after is not None and self._steps >= self._cancel_after
+
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         self._steps += 1
         self.first_at = self.first_at or time.monotonic()
-        cancelled = self._cancel_after is not None and self._steps >= self._cancel_after
-        return torch.full((input_ids.shape[0],), cancelled, device=input_ids.device)
-
-
-def _left_padded(
-    prompts: Sequence[Sequence[int]], pad: int, device: Any
-) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(map(len, prompts))
-    ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _cut(
-    row: list[int],
-    logprobs: list[float],
-    runner_up: list[float],
-    limit: int,
-    how: Decoding,
-    seconds: float,
-    first: float | None,
-) -> Decoded:
-    """Return one row of a batch up to its end of sequence or its own limit."""
-    length = min(len(row), limit)
-    ended = next((index for index in range(length) if row[index] in how.eos), None)
-    if ended is not None:
-        length, finish = ended + 1, FinishReason.STOP
-    elif length < limit:
-        finish = FinishReason.CANCELLED
-    else:
-        finish = FinishReason.LENGTH
-    return Decoded(
-        token_ids=tuple(row[:length]),
-        logprobs=tuple(logprobs[:length]),
-        runner_up=tuple(runner_up[:length]),
-        finish=finish,
-        seconds=seconds,
-        seconds_to_first_token=first,
-    )
+        return torch.full((input_ids.shape[0],), self.cancelled, device=input_ids.device)

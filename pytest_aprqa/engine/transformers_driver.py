@@ -15,8 +15,9 @@ from pytest_aprqa.engine.driver import DriverConfig, refused_context, require_co
 from pytest_aprqa.engine.protocol import BATCH, Endpoint, EngineError, Fault, Request
 from pytest_aprqa.engine.transformers_apr import load_apr
 from pytest_aprqa.engine.transformers_batch import in_memory, left_for, parts, rows_that_fit
-from pytest_aprqa.engine.transformers_decode import Decoded, Decoding, decode, score
+from pytest_aprqa.engine.transformers_decode import Decoded, Decoding, decode
 from pytest_aprqa.engine.transformers_load import eos_ids, load_safetensors, require_device
+from pytest_aprqa.engine.transformers_score import score
 from pytest_aprqa.engine.transformers_serve import start_server
 from pytest_aprqa.engine.transformers_trace import trace
 from pytest_aprqa.observation import (
