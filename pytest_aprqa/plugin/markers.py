@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pytest_aprqa.words import Backend, Category, Format, Modality, Tier
@@ -30,7 +31,7 @@ MARKERS = (
 def marker_names(check: Check) -> list[str]:
     """Return the names of the markers of a check."""
     cell = check.cell
-    names = [f"tier_{tier}" for tier in Tier if tier in check.tiers]
+    names = list(_tier_names(check.tiers))
     axes = (("format", cell.format), ("backend", cell.backend), ("modality", cell.modality))
     names += [f"{axis}_{value}" for axis, value in axes if value]
     if check.category:
@@ -38,3 +39,8 @@ def marker_names(check: Check) -> list[str]:
     if check.kind == "gateway":
         names.append("gateway")
     return names
+
+
+@cache
+def _tier_names(tiers: frozenset[Tier]) -> tuple[str, ...]:
+    return tuple(f"tier_{tier}" for tier in Tier if tier in tiers)

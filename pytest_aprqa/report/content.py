@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.report.matrix import Mark, tally
@@ -51,6 +52,17 @@ class Item:
     def failed(self) -> bool:
         return self.mark in (Mark.FAILED, Mark.CRASHED, Mark.TIMEOUT)
 
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """What was asked, answered and expected, with its title, as far as there is any."""
+        named = (
+            ("Prompt", self.prompt),
+            ("Answer", self.answer),
+            ("Reference (SafeTensors)", self.reference),
+            ("Expected", self.expected),
+        )
+        return [(title, text) for title, text in named if text]
+
 
 def items(run: Run) -> list[Item]:
     """Return every planned check, those without a record included, in the order of the plan."""
@@ -64,7 +76,7 @@ def items(run: Run) -> list[Item]:
 
 def _item(check: PlannedCheck, records: Mapping[str, Evidence], reference: str) -> Item:
     record = records.get(check.check)
-    known = Item(
+    return Item(
         name=one_line(check.check),
         gate_id=one_line(check.gate_id),
         kind=check.kind.value,
@@ -73,21 +85,19 @@ def _item(check: PlannedCheck, records: Mapping[str, Evidence], reference: str) 
         mark=tally((check,), records).mark,
         outcome=record.outcome.value if record else NOT_RUN,
         reason=one_line(_cut(record.reason)) if record else NOT_RUN,
-    )
-    if record is None:
-        return known
-    return Item(
-        **{name: getattr(known, name) for name in _IDENTITY},
-        prompt=_cut(record.prompt),
-        answer=_cut(record.answer),
-        reference="" if check.format is Format.SAFETENSORS else _cut(reference),
-        expected=_cut(record.expected),
-        facts=tuple(_facts(record)),
-        attempts=tuple(_attempts(record)),
+        **(_told(record, reference) if record else {}),
     )
 
 
-_IDENTITY = ("name", "gate_id", "kind", "category", "cell", "mark", "outcome", "reason")
+def _told(record: Evidence, reference: str) -> dict[str, Any]:
+    return {
+        "prompt": _cut(record.prompt),
+        "answer": _cut(record.answer),
+        "reference": "" if record.format is Format.SAFETENSORS else _cut(reference),
+        "expected": _cut(record.expected),
+        "facts": tuple(_facts(record)),
+        "attempts": tuple(_attempts(record)),
+    }
 
 
 def _references(

@@ -173,18 +173,10 @@ def _items(run: Run) -> Iterator[str]:
 def _failure(item: Item) -> Iterator[str]:
     yield f"### {escaped(item.name)}\n"
     yield f"{escaped(item.reason)}\n"
-    shown = (
-        ("Prompt", item.prompt),
-        ("Answer", item.answer),
-        ("Reference (SafeTensors)", item.reference),
-        ("Expected", item.expected),
-        *(("Attempt", attempt) for attempt in item.attempts),
-    )
-    for title, text in shown:
-        if text:
-            yield f"{title}:\n"
-            yield from fenced(text)
-            yield ""
+    for title, text in (*item.texts, *(("Attempt", attempt) for attempt in item.attempts)):
+        yield f"{title}:\n"
+        yield from fenced(text)
+        yield ""
 
 
 def _artifacts(run: Run) -> Iterator[str]:

@@ -252,11 +252,13 @@ class Book:
 
 def _keep_certificate(evidence: Path, run: Run) -> None:
     """Keep the last certificate beside that of an interrupted run, for regressions to look at."""
+    if not run.interrupted:
+        return
     try:
         before = read_run(evidence)
     except RecordError:
         return
-    if run.interrupted and not before.interrupted and before.run_id != run.run_id:
+    if not before.interrupted and before.run_id != run.run_id:
         write_run(evidence.with_name(EARLIER_EVIDENCE), before)
 
 

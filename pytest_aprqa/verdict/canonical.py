@@ -9,6 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+_ENCODER = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))
+_AS_THEY_ARE = frozenset((str, int, bool, type(None)))
+
 
 def canonical_json(model: BaseModel) -> str:
     """Return a model as ASCII JSON on one line, with sorted keys.
@@ -37,7 +40,7 @@ def _lines(value: Any) -> str:
 
 
 def _dumps(plain: Any) -> str:
-    return json.dumps(plain, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(plain)
 
 
 def digest(model: BaseModel) -> str:
@@ -49,9 +52,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value + 0.0 if math.isfinite(value) else _not_finite(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {
+            str(key): item if type(item) in _AS_THEY_ARE else _plain(item)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [item if type(item) in _AS_THEY_ARE else _plain(item) for item in value]
     return value
 
 
