@@ -127,7 +127,6 @@ def budget_for(
     *,
     same_weights: bool = False,
     reference_noise: float | None = None,
-    weights_noise: float | None = None,
     information: float | None = None,
 ) -> Budget:
     """Return the budget of a pair of engines and dtypes.
@@ -144,9 +143,6 @@ def budget_for(
         same_weights: the reference was made from this very artifact, so only arithmetic differs.
         reference_noise: mean KL of the reference against itself in another dtype or batch, nats;
             it replaces the table where it is greater.
-        weights_noise: mean KL that this rounding of the weights costs this very model, nats: the
-            reference run with weights that went through the dtype and back. It replaces the
-            table, and is worth measuring below 8 bits, where models differ most.
         information: mean of `kl.information` over the reference's scores, nats; the budget never
             exceeds the share of it that `RELATIVE` gives.
 
@@ -155,11 +151,7 @@ def budget_for(
     """
     table = COMPUTE_KL[_arithmetic(reference_dtype)] + COMPUTE_KL[_arithmetic(artifact_dtype)]
     arithmetic = max(SAFETY * table, MEASURED_SAFETY * (reference_noise or 0.0))
-    weights = 0.0
-    if not same_weights and weights_noise is None:
-        weights = SAFETY * _weights_kl(artifact_dtype)
-    elif not same_weights and weights_noise is not None:
-        weights = MEASURED_SAFETY * weights_noise
+    weights = 0.0 if same_weights else SAFETY * _weights_kl(artifact_dtype)
     kl = max(LEAST_KL, arithmetic + weights)
     measured = ", as measured," if arithmetic > SAFETY * table else ""
     because = (

@@ -85,11 +85,6 @@ def test_a_reference_is_held_against_itself_in_the_arithmetic_of_the_other_side(
     assert other_arithmetic(reference, artifact) == other
 
 
-def test_the_measured_cost_of_rounding_replaces_the_table() -> None:
-    low, high = (budget_for("float32", "Q4_0", weights_noise=kl) for kl in (0.01, 0.5))
-    assert low.max_mean_kl < budget_for("float32", "Q4_0").max_mean_kl < high.max_mean_kl
-
-
 def test_seventy_odd_positions_can_prove_agreement_even_to_the_tightest_budget() -> None:
     assert budget_for("float32", "F32").min_top1 <= clopper_pearson(72, 72).low
 
