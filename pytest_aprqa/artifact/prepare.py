@@ -68,22 +68,30 @@ class Workshop:
         self._model_path = model_path
         self._model_cache = model_cache
         self._offline = offline
-        self._located: Located | None = None
+        self._located: Located | ArtifactError | None = None
         self._lock = threading.RLock()
         self._artifacts: dict[tuple[Format, str | None], Artifact] = {}
 
     @property
     def located(self) -> Located:
-        """Where the files of the model are. Raises ArtifactError as `locate` does."""
+        """Where the files of the model are; it is looked for once, so that a hub is asked once.
+
+        Raises ArtifactError as `locate` does.
+        """
         if self._located is None:
-            self._located = locate(
-                self.model,
-                playbook_dir=self._playbook_dir,
-                model_path=self._model_path,
-                model_cache=self._model_cache,
-                cache_dir=self.cache_dir,
-                offline=self._offline,
-            )
+            try:
+                self._located = locate(
+                    self.model,
+                    playbook_dir=self._playbook_dir,
+                    model_path=self._model_path,
+                    model_cache=self._model_cache,
+                    cache_dir=self.cache_dir,
+                    offline=self._offline,
+                )
+            except ArtifactError as error:
+                self._located = error
+        if isinstance(self._located, ArtifactError):
+            raise self._located
         return self._located
 
     @property

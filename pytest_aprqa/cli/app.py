@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -78,6 +79,9 @@ def _options(
 def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGINT, _interrupted)
+    log = logging.getLogger("pytest_aprqa")  # says what is waited for
+    log.addHandler(logging.StreamHandler())
+    log.setLevel(logging.INFO)
     try:
         app()
     except BrokenPipeError:

@@ -106,7 +106,7 @@ def _continue(model: Any, batch: Rows, steps: int, how: Decoding, watch: _Watch)
         logits_processor=[recorder],
         stopping_criteria=[watch],
     )
-    new = batch.grow(output.sequences, output.past_key_values)
+    new = batch.grow(output.sequences, getattr(output, "past_key_values", None))
     recorder.settle(new[:, -1])
     logprobs, runner_up = recorder.rows()
     for row, *told in zip(batch.rows, new.tolist(), logprobs, runner_up, strict=True):

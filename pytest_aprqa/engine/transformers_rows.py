@@ -64,7 +64,8 @@ class Rows:
         rows: those that still go on.
         ids: tokens, one row each.
         mask: 0 where `ids` is padding.
-        cache: keys and values of all tokens but the last; None before the first pass.
+        cache: keys and values of all tokens but the last; None before the first pass, and where a
+            model keeps none, which then reads all tokens again.
     """
 
     def __init__(self, rows: Sequence[Row], padding: int, device: Any) -> None:
@@ -92,7 +93,8 @@ class Rows:
         self.rows = [self.rows[index] for index in going_on]
         kept = torch.tensor(going_on, dtype=torch.long, device=self.ids.device)
         self.ids, self.mask = self.ids[kept], self.mask[kept]
-        self.cache.batch_select_indices(kept)
+        if self.cache is not None:
+            self.cache.batch_select_indices(kept)
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], padding: int, model: Any) -> Rows:

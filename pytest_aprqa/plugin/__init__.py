@@ -90,9 +90,11 @@ def pytest_runtest_makereport(
 def aprqa_laboratory(request: pytest.FixtureRequest) -> Generator[Laboratory, None, None]:
     """The artifacts and engines of the playbook the requesting item comes from."""
     from pytest_aprqa.plugin.laboratories import open_laboratory
+    from pytest_aprqa.plugin.waiting import told_at_once
 
     laboratory = open_laboratory(request.session, request.path)
-    yield laboratory
+    with told_at_once(request.config):
+        yield laboratory
     laboratory.close()
 
 

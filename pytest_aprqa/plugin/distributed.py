@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from pytest_aprqa.plugin.nodeid import (
     asks_reference_alone,
     is_closing,
     is_gpu,
+    is_invariant,
+    is_loading,
     is_playbook_item,
     load_group,
     runs_on_llama_cpp,
@@ -130,8 +133,9 @@ class LoadGroupScheduling:
     Checks of one artifact and backend share a loaded model, so they go to one worker, the
     reference's first, then the groups that take longest; a worker for each GPU. With more workers
     than groups a large group is split, since loading its model again costs less than waiting for
-    it. Closing items look back over the whole run: they go to the last worker that still works,
-    when every other item is done.
+    it. The invariants of an artifact are a group of their own, that another worker is given when
+    the one that has the model loaded is busy for longer than loading took. Closing items look back
+    over the whole run: they go to the last worker that still works, when every other item is done.
 
     A worker starts an item only when it knows the next one or has been told to shut down. So a
     worker is kept at two pending items for as long as there are groups to hand out.
@@ -145,6 +149,8 @@ class LoadGroupScheduling:
         self._closing: list[int] = []
         self._pending: dict[WorkerController, list[int]] = {}
         self._collected: dict[WorkerController, Sequence[str]] = {}
+        self._seconds: dict[int, float] = {}
+        self._has_loaded: dict[str, WorkerController] = {}
 
     @property
     def nodes(self) -> list[WorkerController]:
@@ -183,6 +189,7 @@ class LoadGroupScheduling:
         self, node: WorkerController, item_index: int, duration: float = 0
     ) -> None:
         self._pending[node].remove(item_index)
+        self._seconds[item_index] = duration
         self._feed_all()
 
     def mark_test_pending(self, item: str) -> None:
@@ -247,11 +254,37 @@ class LoadGroupScheduling:
     def _next_for(self, node: WorkerController) -> list[int] | None:
         assert self.collection is not None
         for group in self._groups:
-            if may_take(node, self.collection[group[0]]):
+            first = self.collection[group[0]]
+            if may_take(node, first) and (not is_invariant(first) or self._is_worth(node, first)):
                 return group
         return None
 
+    def _is_worth(self, node: WorkerController, invariant: str) -> bool:
+        """Whether a worker is given invariants although another may have their model loaded."""
+        assert self.collection is not None
+        group = load_group(invariant)
+        loaded = self._has_loaded.get(group, node)
+        if loaded is node or not self._pending.get(loaded):
+            return True
+        busy_with = load_group(self.collection[self._pending[loaded][-1]])
+        each = mean(self._seconds_of(busy_with, loading=False) or [0.0])
+        return len(self._pending[loaded]) * each > sum(self._seconds_of(group, loading=True))
+
+    def _seconds_of(self, group: str, *, loading: bool) -> list[float]:
+        """Return how long those items of a group took that are done: its gateways, or the rest."""
+        assert self.collection is not None
+        done = ((self.collection[index], took) for index, took in self._seconds.items())
+        return [
+            took
+            for nodeid, took in done
+            if load_group(nodeid) == group and is_loading(nodeid) is loading
+        ]
+
     def _send(self, node: WorkerController, indices: list[int]) -> None:
+        assert self.collection is not None
+        first = self.collection[indices[0]]
+        if not is_invariant(first):
+            self._has_loaded[load_group(first)] = node
         self._pending[node] += indices
         node.send_runtest_some(indices)
 
@@ -260,22 +293,26 @@ def grouped(collection: Sequence[str], workers: int) -> tuple[list[list[int]], l
     """Return the load groups of a collection in the order they are handed out, and what closes it.
 
     The reference's come first: a worker that has its answers compares what it is given next with
-    them. Then come those that take longest, so that no worker is left with one at the end.
+    them. Then come those that take longest, so that no worker is left with one at the end, and
+    what is left at the end are the invariants.
     """
     groups: dict[str, list[int]] = {}
+    invariants: dict[str, list[int]] = {}
     closing: list[int] = []
     for index, nodeid in enumerate(collection):
         if is_closing(nodeid):
             closing.append(index)
-        else:
-            groups.setdefault(load_group(nodeid), []).append(index)
+            continue
+        kind = invariants if workers > 1 and is_invariant(nodeid) else groups
+        kind.setdefault(load_group(nodeid), []).append(index)
 
     def rank(part: Sequence[int]) -> tuple[bool, float]:
         first = collection[part[0]]
         effort = len(part) / (TIMES_FASTER if runs_on_llama_cpp(first) else 1)
         return not asks_reference_alone(first), -effort
 
-    return sorted(split(groups.values(), workers), key=rank), closing
+    whole = sorted(split(groups.values(), workers), key=rank)
+    return [*whole, *sorted(invariants.values(), key=rank)], closing
 
 
 def split(groups: Iterable[Sequence[int]], workers: int) -> list[list[int]]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from pytest_aprqa.words import Backend, Format
+from pytest_aprqa.words import Backend, Format, Gateway
 
 SUFFIX = ".playbook.yaml"
+
+_INVARIANTS = {"I-1", "I-2", "I-3", "I-4", "I-5"}
+_LOADING = {Gateway.G0, Gateway.G1, Gateway.G2}
 
 
 def is_playbook_item(nodeid: str) -> bool:
@@ -17,6 +20,20 @@ def is_playbook_item(nodeid: str) -> bool:
 def is_closing(nodeid: str) -> bool:
     """Whether an item looks back over its whole run: those whose name has no cell."""
     return is_playbook_item(nodeid) and "[" not in nodeid
+
+
+def is_invariant(nodeid: str) -> bool:
+    """Whether an item is a conversion invariant, which asks for no other item's answers."""
+    return is_playbook_item(nodeid) and _subject(nodeid) in _INVARIANTS
+
+
+def is_loading(nodeid: str) -> bool:
+    """Whether an item is a gateway that comes before anything else of its artifact."""
+    return is_playbook_item(nodeid) and _subject(nodeid) in _LOADING
+
+
+def _subject(nodeid: str) -> str:
+    return nodeid.partition("::")[2].partition("[")[0]
 
 
 def is_gpu(nodeid: str) -> bool:

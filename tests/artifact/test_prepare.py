@@ -12,6 +12,7 @@ import pytest
 from pytest_aprqa.artifact import prepare
 from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.convert_dtype import quantization_dtype
+from pytest_aprqa.artifact.locate import locate
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.prepare import Workshop, default_cache_dir
 from pytest_aprqa.artifact.tensor_file import DType
@@ -250,3 +251,25 @@ def test_several_files_and_no_safetensors_leave_the_reference_open(
     other = Workshop(spec, playbook_dir=tmp_path, model_path=files, cache_dir=tmp_path / "cache")
     with pytest.raises(ArtifactError, match=r"several quantised files .* no SafeTensors"):
         other.artifact(Format.SAFETENSORS)
+
+
+def test_a_model_that_is_nowhere_is_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[ModelSpec] = []
+
+    def counted(model: ModelSpec, **where: Any) -> Any:
+        looked.append(model)
+        return locate(model, **where)
+
+    monkeypatch.setattr(prepare, "locate", counted)
+    workshop = Workshop(
+        ModelSpec(hf_repo="nobody/nothing"),
+        playbook_dir=tmp_path,
+        cache_dir=tmp_path / "cache",
+        offline=True,
+    )
+    for form in Format:
+        with pytest.raises(ArtifactError, match="nobody/nothing was not found"):
+            workshop.artifact(form)
+    assert len(looked) == 1

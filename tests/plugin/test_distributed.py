@@ -7,7 +7,15 @@ import execnet
 import pytest
 
 from pytest_aprqa.engine.devices import cuda_devices
-from pytest_aprqa.plugin.distributed import DEVICE, WORTH_A_LOAD, Devices, grouped, may_take, split
+from pytest_aprqa.plugin.distributed import (
+    DEVICE,
+    WORTH_A_LOAD,
+    Devices,
+    LoadGroupScheduling,
+    grouped,
+    may_take,
+    split,
+)
 from pytest_aprqa.plugin.nodeid import is_closing, load_group
 
 
@@ -93,8 +101,8 @@ def test_groups_are_not_split_when_there_are_enough_of_them():
     [
         (["a[safetensors-cpu-run]", "a[gguf-cpu-run]", "b[gguf-cpu-run]"], [[0], [1, 2]]),
         (["a[apr-cpu-run]", "b[apr-cpu-run]", "a[safetensors-cpu-run]"], [[2], [0, 1]]),
-        (["a[gguf-q8_0-cpu]", "a[gguf-cpu]", "b[gguf-cpu]", "I-4[apr]", "b[apr-cpu]"],
-         [[3, 4], [1, 2], [0]]),
+        (["a[gguf-q8_0-cpu]", "a[gguf-cpu]", "b[gguf-cpu]", "I-4[apr]", "I-5[apr]", "b[apr-cpu]"],
+         [[1, 2], [5], [0], [3, 4]]),
     ],
 )  # fmt: skip
 def test_the_reference_is_begun_first_then_what_takes_longest(names, groups):
@@ -144,6 +152,84 @@ def test_a_worker_without_a_gpu_leaves_gpu_items_to_others(monkeypatch):
     assert may_take(Node(2, popen=False), gpu)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert may_take(nodes[1], gpu), "the items are skipped there as well as anywhere"
+
+
+class Worker(Node):
+    """A worker that is told what to run."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.shutting_down = False
+        self.given = []
+
+    def send_runtest_some(self, indices):
+        self.given += indices
+
+    def shutdown(self):
+        self.shutting_down = True
+
+
+NAMES = (
+    [f"a{n}[safetensors-cpu-run]" for n in range(4)]
+    + [f"G{n}[gguf-cpu]" for n in range(3)]
+    + [f"a{n}[gguf-cpu-run]" for n in range(9)]
+    + ["I-1[gguf]", "I-4[gguf]"]
+)
+ONE, OTHER, INVARIANTS = list(range(4)), list(range(4, 16)), [16, 17]
+
+
+@pytest.fixture
+def workers():
+    """Two workers, of which one has the reference and the other the GGUF."""
+    config = SimpleNamespace(getvalue=lambda name: ["2*popen"])
+    scheduling, nodes = LoadGroupScheduling(config), [Worker(0), Worker(1)]
+    for node in nodes:
+        scheduling.add_node(node)
+        scheduling.add_node_collection(node, [f"x.playbook.yaml::{name}" for name in NAMES])
+    scheduling.schedule()
+    assert [node.given for node in nodes] == [ONE, OTHER]
+    return scheduling, *nodes
+
+
+def run(scheduling, node, indices, seconds):
+    for index in indices:
+        scheduling.mark_test_complete(node, index, seconds)
+
+
+def test_invariants_go_to_an_idle_worker_when_the_one_with_the_model_is_busy_for_long(workers):
+    scheduling, idle, busy = workers
+    run(scheduling, busy, OTHER[:5], 1.0)  # seven more seconds, and three to load
+    run(scheduling, idle, ONE, 1.0)
+    assert idle.given == ONE + INVARIANTS
+    run(scheduling, busy, OTHER[5:], 1.0)
+    assert busy.given == OTHER
+    run(scheduling, idle, INVARIANTS, 1.0)
+    assert scheduling.tests_finished
+
+
+@pytest.mark.parametrize(("done", "quick"), [(10, 1.0), (4, 0.01), (0, 1.0)])
+def test_invariants_stay_with_their_model_when_loading_it_again_costs_more(workers, done, quick):
+    scheduling, idle, busy = workers
+    run(scheduling, busy, OTHER[:3][:done], 1.0)
+    run(scheduling, busy, OTHER[3:done], quick)
+    run(scheduling, idle, ONE, 1.0)
+    assert idle.given == ONE
+    assert idle.shutting_down
+    run(scheduling, busy, OTHER[done:], 1.0)
+    assert busy.given == OTHER + INVARIANTS
+
+
+def test_invariants_of_a_worker_that_died_go_to_whoever_is_left(workers):
+    scheduling, other, dying = workers
+    assert scheduling.remove_node(dying).endswith(NAMES[4])
+    run(scheduling, other, ONE, 1.0)
+    run(scheduling, other, OTHER[1:], 0.0)
+    assert other.given == ONE + OTHER[1:] + INVARIANTS
+
+
+def test_one_worker_is_given_the_invariants_with_their_model():
+    groups, _ = grouped([f"x.playbook.yaml::{name}" for name in NAMES], 1)
+    assert groups == [ONE, OTHER + INVARIANTS]
 
 
 def test_checks_without_a_cell_close_the_run():
