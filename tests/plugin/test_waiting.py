@@ -6,19 +6,14 @@ from typing import Any
 
 import pytest
 
-ELSEWHERE = """\
-name: elsewhere
-version: "1.0.0"
-model: {hf_repo: nobody/nothing, formats: [safetensors, apr]}
-test_matrix:
-  modalities: [run]
-  backends: [cpu]
-  scenario_count: 1
-  prompts: ["What is 2+2?"]
-failure_policy: collect-all
-metadata: {tier: mvp}
-"""
 FETCHING = "fetching nobody/nothing from the Hugging Face hub ..."
+
+
+@pytest.fixture
+def elsewhere(session: Any) -> str:
+    """A playbook of a model that no place has."""
+    text: str = session.playbook.replace("aprqa/aprqa-reference", "nobody/nothing")
+    return text.replace("  builtin: aprqa-reference\n", "")
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +27,16 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize(
     "options", [(), ("-n", "1"), ("-s",)], ids=["here", "worker", "no-capture"]
 )
-def test_a_download_is_told_once_and_past_the_capture(session: Any, options: tuple[str]) -> None:
-    result = session.run(*options, playbook=ELSEWHERE)
+def test_a_download_is_told_once_and_past_the_capture(
+    session: Any, elsewhere: str, options: tuple[str]
+) -> None:
+    result = session.run(*options, playbook=elsewhere)
     assert result.errlines.count(FETCHING) == 1
     assert FETCHING not in result.outlines
     result.stdout.fnmatch_lines(["Status*FAIL: model nobody/nothing was not found*"])
 
 
-def test_an_offline_run_fetches_nothing(session: Any) -> None:
-    result = session.run("--aprqa-offline", playbook=ELSEWHERE)
+def test_an_offline_run_fetches_nothing(session: Any, elsewhere: str) -> None:
+    result = session.run("--aprqa-offline", playbook=elsewhere)
     assert FETCHING not in result.errlines
     assert "the run is offline" in " ".join(" ".join(result.outlines).split())
