@@ -91,7 +91,7 @@ class Workshop:
             except ArtifactError as error:
                 self._located = error
         if isinstance(self._located, ArtifactError):
-            raise self._located
+            raise self._located.with_traceback(None)  # else it would grow each time
         return self._located
 
     @property

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -21,13 +22,12 @@ class _AtOnce(logging.Handler):
 
     def __init__(self, config: pytest.Config) -> None:
         super().__init__(logging.INFO)
-        self._capture = config.pluginmanager.getplugin("capturemanager")
+        self._capture: Any = config.pluginmanager.getplugin("capturemanager")
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._capture is None or threading.current_thread() is not threading.main_thread():
-            return
-        with self._capture.global_and_fixture_disabled():
-            sys.stderr.write(f"\n{self.format(record)}\n")
+        if self._capture and threading.current_thread() is threading.main_thread():
+            with self._capture.global_and_fixture_disabled():
+                sys.stderr.write(f"\n{self.format(record)}\n")
 
 
 @contextmanager
