@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, get_args
 
 
 class Format(StrEnum):
@@ -62,6 +63,15 @@ class Gateway(StrEnum):
     G2 = "G2"
     G3 = "G3"
     G4 = "G4"
+
+
+LOADED = (Gateway.G0, Gateway.G1, Gateway.G2)
+"""What comes before anything else that is asked of an engine."""
+
+Invariant = Literal["I-1", "I-2", "I-3", "I-4", "I-5"]
+
+INVARIANTS: tuple[Invariant, ...] = get_args(Invariant)
+"""What a conversion must keep."""
 
 
 class FailurePolicy(StrEnum):

@@ -87,7 +87,7 @@ def decode(
 
 def _read(model: Any, rows: Sequence[Row], how: Decoding, watch: _Watch) -> Rows:
     """Return the prompts as one batch; with their first token when they were read in parts."""
-    parts = [Rows(part, how.pad, model.device) for part in alike(model, rows)]
+    parts = [Rows.of(part, how.pad, model.device) for part in alike(model, rows)]
     if len(parts) == 1:
         return parts[0]
     for part in parts:

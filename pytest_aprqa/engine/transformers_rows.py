@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.nn.functional import pad
@@ -57,6 +57,7 @@ class Row:
         self.runner_up += runner_up[:length]
 
 
+@dataclass(slots=True)
 class Rows:
     """Rows that are continued together, padded on the left.
 
@@ -68,15 +69,19 @@ class Rows:
             model keeps none, which then reads all tokens again.
     """
 
-    def __init__(self, rows: Sequence[Row], padding: int, device: Any) -> None:
+    rows: list[Row]
+    ids: torch.Tensor
+    mask: torch.Tensor
+    cache: Any = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], padding: int, device: Any) -> Self:
+        """Return rows that nothing has been read of."""
         width = max(len(row.prompt) for row in rows)
         short = [width - len(row.prompt) for row in rows]
         ids = [[padding] * n + list(row.prompt) for n, row in zip(short, rows, strict=True)]
         mask = [[0] * n + [1] * (width - n) for n in short]
-        self.rows = list(rows)
-        self.ids = torch.tensor(ids, device=device)
-        self.mask = torch.tensor(mask, device=device)
-        self.cache: Any = None
+        return cls(list(rows), torch.tensor(ids, device=device), torch.tensor(mask, device=device))
 
     def grow(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
         """Take the sequences that a model made of these; return the new tokens."""
@@ -97,23 +102,18 @@ class Rows:
             self.cache.batch_select_indices(kept)
 
     @classmethod
-    def joined(cls, parts: Sequence[Rows], padding: int, model: Any) -> Rows:
+    def joined(cls, parts: Sequence[Self], padding: int, model: Any) -> Self:
         """Return rows of several widths, each with a cache, as rows of the greatest."""
-        whole = cls.__new__(cls)
         width = max(part.ids.shape[1] for part in parts)
         short = [width - part.ids.shape[1] for part in parts]
-        whole.rows = [row for part in parts for row in part.rows]
-        whole.ids = torch.cat(
-            [pad(part.ids, (n, 0), value=padding) for n, part in zip(short, parts, strict=True)]
-        )
-        whole.mask = torch.cat(
-            [pad(part.mask, (n, 0)) for n, part in zip(short, parts, strict=True)]
-        )
-        whole.cache = DynamicCache(config=model.config)
+        ids = [pad(part.ids, (n, 0), value=padding) for n, part in zip(short, parts, strict=True)]
+        mask = [pad(part.mask, (n, 0)) for n, part in zip(short, parts, strict=True)]
+        cache = DynamicCache(config=model.config)
         for index, layers in enumerate(zip(*(part.cache.layers for part in parts), strict=True)):
             if layers[0].is_initialized:  # a layer may use the keys of another
-                whole.cache.update(*_side_by_side(layers, short), index)
-        return whole
+                cache.update(*_side_by_side(layers, short), index)
+        rows = [row for part in parts for row in part.rows]
+        return cls(rows, torch.cat(ids), torch.cat(mask), cache)
 
 
 def _side_by_side(layers: Sequence[Any], short: Sequence[int]) -> list[torch.Tensor]:

@@ -16,12 +16,11 @@ from pytest_aprqa.playbook.prompts import EDGE_KINDS, PAST_CONTEXT, edge_scenari
 from pytest_aprqa.playbook.questions import Asked, Questions
 from pytest_aprqa.playbook.reach import Reach
 from pytest_aprqa.playbook.tiers import SEQUENTIAL, TIERS, Matrix
-from pytest_aprqa.words import REFERENCE, Backend, Category, Cell, Format, Gateway, Tier
+from pytest_aprqa.words import LOADED, REFERENCE, Backend, Category, Cell, Format, Gateway, Tier
 
 if TYPE_CHECKING:
     from pytest_aprqa.playbook.load import LoadedPlaybook
 
-LOADED = (Gateway.G0, Gateway.G1, Gateway.G2)
 SOUND = (*LOADED, Gateway.G4)
 
 _PERFORMANCE = ("load-time", "time-to-first-token", "decode-rate", "peak-memory")

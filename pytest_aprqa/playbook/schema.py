@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -24,11 +24,7 @@ from pytest_aprqa.playbook.profile import ProfileCi
 from pytest_aprqa.playbook.property_tests import PropertyTests
 from pytest_aprqa.playbook.quantizations import left_out
 from pytest_aprqa.playbook.tier_names import TIER_NAMES
-from pytest_aprqa.words import FailurePolicy
-
-Invariant = Literal["I-1", "I-2", "I-3", "I-4", "I-5"]
-
-INVARIANTS: tuple[Invariant, ...] = ("I-1", "I-2", "I-3", "I-4", "I-5")
+from pytest_aprqa.words import INVARIANTS, FailurePolicy, Invariant
 
 
 def _must_stand(value: bool) -> bool:

@@ -255,16 +255,16 @@ class LoadGroupScheduling:
         assert self.collection is not None
         for group in self._groups:
             first = self.collection[group[0]]
-            if may_take(node, first) and (not is_invariant(first) or self._is_worth(node, first)):
+            if may_take(node, first) and self._is_worth(node, first):
                 return group
         return None
 
-    def _is_worth(self, node: WorkerController, invariant: str) -> bool:
-        """Whether a worker is given invariants although another may have their model loaded."""
+    def _is_worth(self, node: WorkerController, nodeid: str) -> bool:
+        """Whether a worker is given a group, for invariants though another has their model loaded."""
         assert self.collection is not None
-        group = load_group(invariant)
+        group = load_group(nodeid)
         loaded = self._has_loaded.get(group, node)
-        if loaded is node or not self._pending.get(loaded):
+        if not is_invariant(nodeid) or loaded is node or not self._pending.get(loaded):
             return True
         busy_with = load_group(self.collection[self._pending[loaded][-1]])
         each = mean(self._seconds_of(busy_with, loading=False) or [0.0])

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from pytest_aprqa.words import Backend, Format, Gateway
+from pytest_aprqa.words import INVARIANTS, LOADED, Backend, Format
 
 SUFFIX = ".playbook.yaml"
-
-_INVARIANTS = {"I-1", "I-2", "I-3", "I-4", "I-5"}
-_LOADING = {Gateway.G0, Gateway.G1, Gateway.G2}
 
 
 def is_playbook_item(nodeid: str) -> bool:
@@ -24,12 +21,12 @@ def is_closing(nodeid: str) -> bool:
 
 def is_invariant(nodeid: str) -> bool:
     """Whether an item is a conversion invariant, which asks for no other item's answers."""
-    return is_playbook_item(nodeid) and _subject(nodeid) in _INVARIANTS
+    return is_playbook_item(nodeid) and _subject(nodeid) in INVARIANTS
 
 
 def is_loading(nodeid: str) -> bool:
     """Whether an item is a gateway that comes before anything else of its artifact."""
-    return is_playbook_item(nodeid) and _subject(nodeid) in _LOADING
+    return is_playbook_item(nodeid) and _subject(nodeid) in LOADED
 
 
 def _subject(nodeid: str) -> str:

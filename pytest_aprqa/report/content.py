@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from pytest_aprqa.playbook.check import CheckKind
 from pytest_aprqa.report.matrix import Mark, tally
@@ -76,7 +75,7 @@ def items(run: Run) -> list[Item]:
 
 def _item(check: PlannedCheck, records: Mapping[str, Evidence], reference: str) -> Item:
     record = records.get(check.check)
-    return Item(
+    item = Item(
         name=one_line(check.check),
         gate_id=one_line(check.gate_id),
         kind=check.kind.value,
@@ -85,19 +84,18 @@ def _item(check: PlannedCheck, records: Mapping[str, Evidence], reference: str) 
         mark=tally((check,), records).mark,
         outcome=record.outcome.value if record else NOT_RUN,
         reason=one_line(_cut(record.reason)) if record else NOT_RUN,
-        **(_told(record, reference) if record else {}),
     )
-
-
-def _told(record: Evidence, reference: str) -> dict[str, Any]:
-    return {
-        "prompt": _cut(record.prompt),
-        "answer": _cut(record.answer),
-        "reference": "" if record.format is Format.SAFETENSORS else _cut(reference),
-        "expected": _cut(record.expected),
-        "facts": tuple(_facts(record)),
-        "attempts": tuple(_attempts(record)),
-    }
+    if record is None:
+        return item
+    return replace(
+        item,
+        prompt=_cut(record.prompt),
+        answer=_cut(record.answer),
+        reference="" if check.format is Format.SAFETENSORS else _cut(reference),
+        expected=_cut(record.expected),
+        facts=tuple(_facts(record)),
+        attempts=tuple(_attempts(record)),
+    )
 
 
 def _references(

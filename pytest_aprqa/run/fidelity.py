@@ -15,7 +15,7 @@ from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.kl import information, kl_by_position
 from pytest_aprqa.observation import TokenScores
 from pytest_aprqa.playbook.check import Check
-from pytest_aprqa.words import REFERENCE, REFERENCE_ENGINE, Cell, Gateway
+from pytest_aprqa.words import LOADED, REFERENCE, REFERENCE_ENGINE, Cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
@@ -31,8 +31,6 @@ WINDOW = 512
 
 _LEAST_PIECE = 8
 """Tokens below which a piece of a sequence tells nothing of an engine's noise."""
-
-_LOADED = (Gateway.G0, Gateway.G1, Gateway.G2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +133,9 @@ def pair_of(check: Check, laboratory: Laboratory) -> Pair:
     """Return the engines to compare, both loaded. Raises BlockedError when either is not sound."""
     from pytest_aprqa.run.laboratory import LOAD_TIMEOUT_FACTOR
 
-    laboratory.require_reference(_LOADED)
+    laboratory.require_reference(LOADED)
     cell = check.cell.engine
-    laboratory.require(_LOADED, cell)
+    laboratory.require(LOADED, cell)
     reference = laboratory.artifact(Cell(REFERENCE))
     artifact = laboratory.artifact(cell)
     return Pair(

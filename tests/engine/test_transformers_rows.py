@@ -132,7 +132,7 @@ def test_parts_cost_no_more_than_one(lengths: list[int]) -> None:
 
 
 def test_rows_that_are_finished_leave_with_their_tokens_and_padding() -> None:
-    rows = Rows([Row([7, 8, 9], 5), Row([4], 5)], 0, "cpu")
+    rows = Rows.of([Row([7, 8, 9], 5), Row([4], 5)], 0, "cpu")
     assert rows.ids.tolist() == [[7, 8, 9], [0, 0, 4]]
     assert rows.mask.tolist() == [[1, 1, 1], [0, 0, 1]]
     keys = torch.arange(2.0).reshape(2, 1, 1, 1)

@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from pytest_aprqa.playbook.check import Check, CheckKind
 from pytest_aprqa.playbook.load import LoadedPlaybook
 from pytest_aprqa.playbook.plan import Plan, make_plan
-from pytest_aprqa.playbook.schema import INVARIANTS
-from pytest_aprqa.words import Backend, Category, Cell, Format, Gateway, Modality, Tier
+from pytest_aprqa.words import INVARIANTS, Backend, Category, Cell, Format, Gateway, Modality, Tier
 
 Load = Callable[..., LoadedPlaybook]
 
