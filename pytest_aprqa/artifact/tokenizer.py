@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Any
 
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
@@ -154,8 +155,8 @@ def _understand(metadata: Mapping[str, Any]) -> Vocabulary | None:
         model=model,
         pre=pre,
         tokens=tokens,
-        types=tuple(token_type(value) for value in types),
-        merges=() if is_spm else tuple(_pair(merge) for merge in keys["merges"]),
+        types=tuple(map(token_type, types)),
+        merges=() if is_spm else tuple(map(_pair, keys["merges"])),
         scores=tuple(float(score) for score in scores),
         bos=_id(keys, "bos", tokens),
         eos=eos,
@@ -260,6 +261,7 @@ def _model(name: object) -> TokenizerModel:
         ) from None
 
 
+@lru_cache
 def token_type(value: int) -> TokenType:
     """Return the kind with GGUF's number. Raises ArtifactError MALFORMED when there is none."""
     try:

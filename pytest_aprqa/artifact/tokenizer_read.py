@@ -68,7 +68,7 @@ def _understand(path: Path, config: ModelConfig) -> Vocabulary:
     refuse_unsaid(path, tokenizer, is_spm=is_spm)
     tokens, types = _entries(tokenizer, is_byte=is_spm)
     ids = {token: number for number, token in enumerate(tokens)}
-    merges = tuple(_pair(merge) for merge in model.get("merges", ()))
+    merges = tuple(map(_pair, model.get("merges", ())))
     eos = _special(stated, "eos_token", ids)
     stated_ends = [end for end in config.eos_token_ids if end in range(len(tokens))]
     ends = tuple(dict.fromkeys((*(() if eos is None else (eos,)), *stated_ends)))
@@ -160,23 +160,23 @@ def _entries(
     texts.update({number: entry["content"] for number, entry in added.items()})
     unknown = tokenizer["model"].get("unk_token")
 
-    def kind(number: int) -> TokenType:
-        token = texts.get(number)
-        if token is None:
-            return TokenType.UNUSED
-        if is_byte and token == unknown:
-            return TokenType.UNKNOWN
-        if number in added:
-            return TokenType.CONTROL if added[number]["special"] else TokenType.USER_DEFINED
-        is_hex = len(token) == 6 and token.startswith("<0x") and token.endswith(">")
-        return TokenType.BYTE if is_byte and is_hex else TokenType.NORMAL
-
+    kinds = dict.fromkeys(texts, TokenType.NORMAL)
+    if is_byte:
+        kinds |= {number: TokenType.BYTE for number, token in texts.items() if _is_hex(token)}
+    for number, entry in added.items():
+        kinds[number] = TokenType.CONTROL if entry["special"] else TokenType.USER_DEFINED
+    if is_byte and unknown is not None:
+        kinds |= {number: TokenType.UNKNOWN for number, token in texts.items() if token == unknown}
     if not texts:
         raise ValueError("no token has an id")
     require_filled(max(texts), len(texts))
     rows = range(max(texts) + 1)
     tokens = tuple(texts.get(number, f"[PAD{number}]") for number in rows)
-    return tokens, tuple(kind(number) for number in rows)
+    return tokens, tuple(kinds.get(number, TokenType.UNUSED) for number in rows)
+
+
+def _is_hex(token: str) -> bool:
+    return len(token) == 6 and token.startswith("<0x") and token.endswith(">")
 
 
 class _Added:

@@ -200,7 +200,9 @@ class LlamaCppDriver:
         entries = answer.get("completion_probabilities", [])
         if len(entries) < len(answer["tokens"]):
             ids = prompt.ids + answer["tokens"]
-            entries = self._probe.filled(ids, len(prompt.ids), entries, top=2)
+            entries = self._probe.filled(
+                ids, len(prompt.ids), entries, top=2, slot=answer["id_slot"]
+            )
         return Generation(
             text=answer["content"],
             finish=_FINISH[answer["stop_type"]],

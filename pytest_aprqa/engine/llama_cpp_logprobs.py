@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_aprqa.engine.llama_cpp_http import LlamaCppHttp
@@ -31,14 +32,18 @@ class LogprobProbe:
         There are at least `top` of the latter at each position, in descending order.
         """
         return [
-            self._entry(ids[:end], ids[end], top, cached=end > start)
+            self._entry(ids[:end], ids[end], top, _Slot(0, cached=end > start))
             for end in range(start, len(ids))
         ]
 
     def filled(
-        self, ids: list[int], start: int, told: list[dict[str, Any]], top: int
+        self, ids: list[int], start: int, told: list[dict[str, Any]], top: int, slot: int
     ) -> list[dict[str, Any]]:
-        """Return the entries from `start` on, of which the server has told some, in their order."""
+        """Return the entries from `start` on, of which the server has told some, in their order.
+
+        `slot` is the one that has given the answer and has done nothing since: what it has
+        computed is not computed again.
+        """
         places = _only_places([entry["id"] for entry in told], ids[start:])
         if places is None:
             return self.entries(ids, start, top)
@@ -46,39 +51,38 @@ class LogprobProbe:
         untold = [place for place in range(len(ids) - start) if place not in entries]
         for place in untold:
             prefix, token = ids[: start + place], ids[start + place]
-            entries[place] = self._inside(prefix, token, top, cached=place > untold[0])
+            entries[place] = self._inside(prefix, token, top, _Slot(slot, cached=True))
         return [entries[place] for place in sorted(entries)]
 
-    def _entry(self, prefix: list[int], expected: int, top: int, *, cached: bool) -> dict[str, Any]:
-        told = self._next(prefix, expected, top, cached=cached)
-        return self._inside(prefix, expected, top, cached=True) if told is None else told
+    def _entry(self, prefix: list[int], expected: int, top: int, slot: _Slot) -> dict[str, Any]:
+        told = self._next(prefix, expected, top, slot)
+        if told is None:
+            return self._inside(prefix, expected, top, replace(slot, cached=True))
+        return told
 
-    def _inside(
-        self, prefix: list[int], expected: int, top: int, *, cached: bool
-    ) -> dict[str, Any]:
+    def _inside(self, prefix: list[int], expected: int, top: int, slot: _Slot) -> dict[str, Any]:
         """Return the entry of a token that ends inside a character.
 
         It is not told when it is the choice; as one of the most probable it is.
         """
         for count in (top, self._vocab_size):
-            told = self._next(prefix, self._plain, count, cached=cached or count > top)
+            told = self._next(prefix, self._plain, count, slot)
+            slot = replace(slot, cached=True)
             others = told["top_logprobs"] if told is not None else ()
             for other in others:
                 if other["id"] == expected:
                     return {**other, "top_logprobs": others}
         raise EngineError(Fault.PROTOCOL, f"llama.cpp tells no log-probability of token {expected}")
 
-    def _next(
-        self, prefix: list[int], choice: int, top: int, *, cached: bool
-    ) -> dict[str, Any] | None:
+    def _next(self, prefix: list[int], choice: int, top: int, slot: _Slot) -> dict[str, Any] | None:
         body = {
             "prompt": prefix,
             "n_predict": 1,
             "temperature": 0,
             "logit_bias": [[choice, _FORCE]],
             "n_probs": top,
-            "id_slot": 0,
-            "cache_prompt": cached,
+            "id_slot": slot.number,
+            "cache_prompt": slot.cached,
         }
         entries = self._http.post("/completion", body).get("completion_probabilities")
         if not entries:
@@ -86,6 +90,14 @@ class LogprobProbe:
         if entries[0]["id"] != choice:
             raise EngineError(Fault.PROTOCOL, f"llama.cpp chose another token than {choice}")
         return dict(entries[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where the server computes, and whether what is there already of a prompt is used."""
+
+    number: int
+    cached: bool
 
 
 def _only_places(part: Sequence[int], whole: Sequence[int]) -> list[int] | None:

@@ -15,6 +15,7 @@ import os
 import socket
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -32,6 +33,15 @@ _IMPORTED = (
     "transformers.models.auto.tokenization_auto",
     "pytest_aprqa.engine.transformers_driver",
 )
+
+_IMPORTED_NEXT = (
+    "fastapi",
+    "openai",
+    "transformers.cli.serve",
+    "transformers.cli.serving.server",
+    "transformers.cli.serving.chat_completion",
+)
+"""Of the server: the first engine does not wait for them, those after it need not import them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +68,8 @@ def main() -> None:
     orders = socket.socket(fileno=int(descriptor))
     if int(parent):
         die_with_parent(int(parent))
-    for module in _IMPORTED:
-        # What cannot be imported is for the engine to say, in the reply to its first call.
-        with suppress(Exception):
-            importlib.import_module(module)
-    gc.freeze()
+    gc.disable()  # importing makes next to no garbage, and looking for it takes a fifth of the time
+    _import(_IMPORTED)
     while True:
         message, descriptors, _, _ = socket.recv_fds(orders, LONGEST, 2)
         if not message:
@@ -74,6 +81,16 @@ def main() -> None:
         else:
             answer = _begin(order, orders, *descriptors)
         orders.send(str(answer).encode())
+        if isinstance(order, Begin):
+            _import(_IMPORTED_NEXT)
+
+
+def _import(modules: Iterable[str]) -> None:
+    for module in modules:
+        # What cannot be imported is for the engine to say, in the reply to its first call.
+        with suppress(Exception):
+            importlib.import_module(module)
+    gc.freeze()
 
 
 def _begin(order: Begin, orders: socket.socket, channel: int, log: int) -> int:
@@ -88,6 +105,7 @@ def _begin(order: Begin, orders: socket.socket, channel: int, log: int) -> int:
         os.close(log)
         os.environ["TMPDIR"] = order.temporary
         tempfile.tempdir = None
+        gc.enable()
         child.run(socket.socket(fileno=channel), nursery, order.config)
     os.close(channel)
     os.close(log)

@@ -70,7 +70,7 @@ def _write_files(contents: ModelContents, directory: Path) -> Any:
     """Write what transformers wants as files; return the configuration read back from them."""
     if contents.vocabulary is None:
         raise EngineError(Fault.LOAD, "the APR file has no tokenizer inside")
-    write_hf_tokenizer(contents.vocabulary, directory, contents.config)
+    write_hf_tokenizer(contents.vocabulary, directory, contents.config, for_people=False)
     config = json.dumps(config_to_hf(contents.config))
     (directory / "config.json").write_text(config, encoding="utf-8")
     return load_config(directory)

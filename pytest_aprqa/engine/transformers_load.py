@@ -128,7 +128,7 @@ def load_tokenizer(directory: Path) -> Any:
     vocabulary = vocabulary_from_hf(directory, config)
     assert vocabulary is not None
     with tempfile.TemporaryDirectory() as name:
-        write_hf_tokenizer(vocabulary, Path(name), config)
+        write_hf_tokenizer(vocabulary, Path(name), config, for_people=False)
         return _auto_tokenizer(Path(name))
 
 

@@ -37,7 +37,7 @@ class _Weights:
             whole = torch.ops.mkldnn._linear_pointwise(
                 rows, self.packed, self._bias, "none", [], ""
             )
-            self._rows, self._left = rows, dict(enumerate(whole.split(self.sizes, -1)))
+            self._rows, self._left = rows, dict(enumerate(whole.split_with_sizes(self.sizes, -1)))
         product = self._left.pop(layer)
         if not self._left:
             self._rows = None

@@ -36,15 +36,22 @@ def test_places_that_are_not_certain_are_none(
     assert _only_places(part, whole) == places
 
 
-@pytest.mark.parametrize("prompt", ["the quick", "é", "fox 🦊 and", "\x07"])
+PROMPTS = ("the quick", "é", "fox 🦊 and", "\x07")
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
 def test_every_token_of_an_answer_has_the_log_probability_that_scoring_finds(
-    gguf_engine: Engine, prompt: str
+    gguf_engine: Engine, together: bool
 ) -> None:
-    [answer] = gguf_engine.generate([Request(prompt, max_tokens=24)], LIMIT)
-    assert answer.token_ids
-    assert answer.prompt_token_ids
-    assert answer.logprobs
-    [scores] = gguf_engine.score([(*answer.prompt_token_ids, *answer.token_ids)], 2, LIMIT)
-    count = len(answer.token_ids)
-    assert answer.logprobs == pytest.approx(scores.logprobs[-count:], abs=2e-3)
-    assert "�" in answer.text, "bytes that are no character, of which the server tells nothing"
+    requests = [Request(prompt, max_tokens=24) for prompt in PROMPTS]
+    batches = [requests] if together else [[request] for request in requests]
+    answers = [answer for batch in batches for answer in gguf_engine.generate(batch, LIMIT)]
+    for answer in answers:
+        assert answer.token_ids
+        assert answer.prompt_token_ids
+        assert answer.logprobs
+        whole = (*answer.prompt_token_ids, *answer.token_ids)
+        [scores] = gguf_engine.score([whole], 2, LIMIT)
+        count = len(answer.token_ids)
+        assert answer.logprobs == pytest.approx(scores.logprobs[-count:], abs=2e-3)
+        assert "�" in answer.text, "bytes that are no character, of which the server tells nothing"
