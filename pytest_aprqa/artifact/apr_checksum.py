@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +11,12 @@ from pytest_aprqa.artifact.apr_layout import FOOTER
 from pytest_aprqa.artifact.crc32 import crc32_in_parts
 from pytest_aprqa.artifact.file_state import settled_state
 from pytest_aprqa.artifact.malformed import environment, malformed
-from pytest_aprqa.artifact.mapped_file import give_back, read_ahead
+from pytest_aprqa.artifact.mapped_file import give_back
 
 Bytes = npt.NDArray[np.uint8]
 
-_AHEAD = 1 << 28
-"""Bytes that the disk is kept busy with while a part is worked on."""
-
 # States of files whose checksum this process has found right.
 _SOUND: set[str] = set()
-
-
-def _step(data: Bytes, begin: int, end: int) -> None:
-    give_back(data[begin:end])
-    read_ahead(data[end : end + _AHEAD])
 
 
 def refuse_checksum(path: Path, data: Bytes) -> None:
@@ -38,7 +29,7 @@ def refuse_checksum(path: Path, data: Bytes) -> None:
         return
     end = len(data) - FOOTER.size
     (stored,) = FOOTER.unpack(data[end:].tobytes())
-    expected = crc32_in_parts(data[:end], partial(_step, data))
+    expected = crc32_in_parts(data[:end], give_back)
     if stored != expected:
         raise malformed(
             path,

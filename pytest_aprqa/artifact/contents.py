@@ -174,7 +174,7 @@ def _tensor(
             where=name,
         )
     raw = partial(file.raw, name, place.index, place.parts)
-    stored = TensorSource(slot.hf, info.dtype, slot.shape, raw)
+    stored = TensorSource(slot.hf, info.dtype, slot.shape, raw, bring=raw)
     return to_hf_layout(stored, slot.layout, config) if naming is Naming.GGUF else stored
 
 

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
+from pytest_aprqa.artifact.mapped_file import bring
+from pytest_aprqa.artifact.side_by_side import side_by_side
+
 Bytes = npt.NDArray[np.uint8]
 
-_PART = 1 << 26
+_PART = 1 << 24
+
+_FEW = np.zeros(64, np.uint16)
 
 
-def crc32_in_parts(data: Bytes, seen: Callable[[int, int], None] = lambda begin, end: None) -> int:
+def crc32(data: Bytes | memoryview, before: int = 0) -> int:
     """Return the CRC-32 of data; isal computes without the interpreter's lock.
 
     Args:
         data: contiguous.
-        seen: told the begin and end of each part that will not be looked at again.
+        before: the CRC-32 of what goes before it.
+    """
+    found: int = isal_zlib.crc32(data, before)
+    # isal leaves the processor's widest registers in use, which numpy gives back. Else SHA-256 is
+    # slower by a quarter in this thread and in those it starts: 1.35 GB/s, not 1.80, on an EPYC.
+    _FEW.max()
+    return found
+
+
+def crc32_in_parts(data: Bytes, seen: Callable[[Bytes], None] = lambda part: None) -> int:
+    """Return the CRC-32 of large data, computed by several threads.
+
+    Args:
+        data: contiguous.
+        seen: told each part that will not be looked at again.
     """
 
-    def part(begin: int) -> tuple[int, int]:
-        end = min(begin + _PART, data.size)
-        found = isal_zlib.crc32(data[begin:end])
-        seen(begin, end)
-        return found, end - begin
+    def parts() -> Iterator[Callable[[], tuple[int, int]]]:
+        for begin in range(0, data.size, _PART):
+            part = data[begin : begin + _PART]
+            bring(part)
+            yield partial(crc_of, part)
+
+    def crc_of(part: Bytes) -> tuple[int, int]:
+        found = crc32(part)
+        seen(part)
+        return found, part.size
 
     total = 0
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crc32") as pool:
-        for found, size in pool.map(part, range(0, data.size, _PART)):
-            total = isal_zlib.crc32_combine(total, found, size)
+    for found, size in side_by_side(parts()):
+        total = isal_zlib.crc32_combine(total, found, size)
     return total

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from isal import isal_zlib
-
 from pytest_aprqa.artifact.atomic_file import atomic_file
+from pytest_aprqa.artifact.crc32 import crc32
 from pytest_aprqa.artifact.digest import remember
 
 _WORTH_A_THREAD = 1 << 16
@@ -45,7 +44,7 @@ class HashedFile:
         for begin in range(0, len(view), _PIECE):
             piece = view[begin : begin + _PIECE]
             self._file.write(piece)
-            self.crc32 = isal_zlib.crc32(piece, self.crc32)
+            self.crc32 = crc32(piece, self.crc32)
 
     def settle(self) -> None:
         """Wait for what is under way."""

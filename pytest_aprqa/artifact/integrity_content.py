@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from pytest_aprqa.artifact.integrity_contract import DataQuality, Role, data_quality
 from pytest_aprqa.artifact.integrity_siblings import Siblings
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.side_by_side import side_by_side
 from pytest_aprqa.artifact.tensor_file import TensorFile, TensorInfo
 from pytest_aprqa.artifact.tensor_statistics import (
     Bytes,
@@ -21,12 +20,6 @@ from pytest_aprqa.artifact.tensor_statistics import (
     pieces_of,
 )
 from pytest_aprqa.observation import FileReport, Finding, Severity
-
-_MOST_THREADS = 8
-"""A few threads already read as fast as memory delivers."""
-
-_MOST_PENDING = 8
-"""Tensors that are mapped at once."""
 
 
 def check_contents(tensors: TensorFile) -> FileReport:
@@ -54,34 +47,29 @@ def check_contents(tensors: TensorFile) -> FileReport:
 
 
 def _statistics(tensors: TensorFile) -> Iterator[tuple[TensorInfo, Statistics | None]]:
-    """Yield each tensor that holds weights with its statistics, None where they are not to be had.
-
-    numpy lets other threads run while it works, so pieces of tensors are looked at side by side.
-    """
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    pending: deque[tuple[TensorInfo, list[Future[Statistics | None]]]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="integrity") as pool:
-        for info in tensors.tensors.values():
-            if not holds_weights(info.dtype):
-                continue
-            raw = tensors.raw(info.name)
-            pending.append((info, [pool.submit(_try, piece, raw) for piece in pieces_of(info)]))
-            if len(pending) > _MOST_PENDING:
-                yield _joined(*pending.popleft())
-        while pending:
-            yield _joined(*pending.popleft())
+    """Yield each tensor that holds weights with its statistics, None where they are not to be had."""
+    infos = [info for info in tensors.tensors.values() if holds_weights(info.dtype)]
+    results = side_by_side(_looks(tensors, infos))
+    for info in infos:
+        yield info, _joined([next(results) for _ in pieces_of(info)])
 
 
-def _joined(
-    info: TensorInfo, pieces: list[Future[Statistics | None]]
-) -> tuple[TensorInfo, Statistics | None]:
+def _looks(
+    tensors: TensorFile, infos: Sequence[TensorInfo]
+) -> Iterator[Callable[[], Statistics | None]]:
+    for info in infos:
+        raw = tensors.raw(info.name)
+        for piece in pieces_of(info):
+            yield partial(_try, piece, raw)
+
+
+def _joined(pieces: Sequence[Statistics | None]) -> Statistics | None:
     whole = Statistics()
     for piece in pieces:
-        part = piece.result()
-        if part is None:
-            return info, None
-        whole += part
-    return info, whole
+        if piece is None:
+            return None
+        whole += piece
+    return whole
 
 
 def _try(piece: Piece, raw: Bytes) -> Statistics | None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pytest_aprqa.artifact.dtypes import to_float32
 from pytest_aprqa.artifact.malformed import malformed
-from pytest_aprqa.artifact.mapped_file import give_back, map_file, read_ahead
+from pytest_aprqa.artifact.mapped_file import bring, give_back, map_file
 from pytest_aprqa.artifact.tensor_file import TensorInfo
 from pytest_aprqa.words import Format
 
@@ -75,7 +75,7 @@ class MappedTensors:
                 give_back(data)
         self._handed_out += size
         data = self._mapped[info.path][begin : begin + size]
-        read_ahead(data)
+        bring(data)
         return data
 
     def read(self, name: str) -> npt.NDArray[np.float32]:

@@ -23,12 +23,14 @@ class TensorSource:
         shape: row-major, outermost dimension first.
         data: returns the tensor's data in that dtype as flat bytes; called once, when its turn
             has come, so that a writer holds one tensor at a time.
+        bring: has the system read from the disk what `data` is made of.
     """
 
     name: str
     dtype: DType
     shape: tuple[int, ...]
     data: Callable[[], npt.NDArray[np.uint8]]
+    bring: Callable[[], object] = lambda: None
 
     @classmethod
     def of(cls, name: str, array: npt.NDArray[np.float32], dtype: DType) -> TensorSource:

@@ -26,9 +26,9 @@ from pytest_aprqa.artifact.tensor_file import DType, TensorInfo
 
 Bytes = npt.NDArray[np.uint8]
 
-CHUNK_BYTES = 1 << 21
+CHUNK_BYTES = 1 << 22
 _DECODED_ELEMENTS = 1 << 18
-_PIECE_ELEMENTS = 1 << 22
+_PIECE_ELEMENTS = 1 << 23
 """Bytes, and decoded elements, looked at together, so that they stay in the cache and threads
 seldom wait for the interpreter's lock; and elements in one turn of a thread."""
 

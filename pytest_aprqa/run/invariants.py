@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from math import lcm, prod
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from pytest_aprqa.artifact.names import (
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.rope_factors import FACTOR_TENSORS
 from pytest_aprqa.artifact.same_bytes import same_finite_values
+from pytest_aprqa.artifact.side_by_side import side_by_side
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.judge.by_layer import ERROR_BY_LAYER, errors_by_layer
@@ -54,9 +54,6 @@ from pytest_aprqa.words import REFERENCE, Cell
 
 if TYPE_CHECKING:
     from pytest_aprqa.run.laboratory import Laboratory
-
-_MOST_THREADS = 8
-"""A few threads already read as fast as memory delivers."""
 
 
 def run(check: Check, laboratory: Laboratory) -> Observed:
@@ -218,22 +215,22 @@ def _comparisons(check: Check, laboratory: Laboratory) -> list[TensorComparison]
 
 
 def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[TensorComparison]:
-    """Yield the comparison of each tensor of the reference with the artifact's.
+    """Yield the comparison of each tensor of the reference with the artifact's."""
 
-    Some tensors are compared side by side: numpy lets other threads run while it works.
-    """
-
-    def compare(ours: TensorSource) -> TensorComparison:
-        theirs = twins[ours.name]
+    def compare(ours: TensorSource, theirs: TensorSource) -> TensorComparison:
         step = step_of(rounds_to(reference, artifact, ours.dtype, theirs.dtype))
         return _comparison(ours, theirs, step)
 
+    def comparisons() -> Iterator[Callable[[], TensorComparison]]:
+        for ours in tensors:
+            if theirs := twins.get(ours.name):
+                ours.bring()
+                theirs.bring()
+                yield partial(compare, ours, theirs)
+
     with model_tensors(reference) as (_, tensors), model_tensors(artifact) as (_, others):
         twins = {source.name: source for source in others}
-        both = [ours for ours in tensors if ours.name in twins]
-        threads = min(_MOST_THREADS, os.cpu_count() or 1)
-        with ThreadPoolExecutor(threads, thread_name_prefix="compare") as pool:
-            yield from pool.map(compare, both)
+        yield from side_by_side(comparisons())
 
 
 def _comparison(ours: TensorSource, theirs: TensorSource, step: Step) -> TensorComparison:
