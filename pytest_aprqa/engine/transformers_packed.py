@@ -31,12 +31,14 @@ class _Weights:
         self._rows: torch.Tensor | None = None
         self._left: dict[int, torch.Tensor] = {}
 
-    def product(self, rows: torch.Tensor, layer: int) -> torch.Tensor:
+    def product(self, rows: torch.Tensor, layer: int) -> Any:
         """Return what a layer makes of rows; the others' share is kept until they ask for it."""
         if self._rows is not rows or layer not in self._left:
             whole = torch.ops.mkldnn._linear_pointwise(
                 rows, self.packed, self._bias, "none", [], ""
             )
+            if len(self.sizes) == 1:
+                return whole
             self._rows, self._left = rows, dict(enumerate(whole.split_with_sizes(self.sizes, -1)))
         product = self._left.pop(layer)
         if not self._left:
