@@ -15,6 +15,9 @@ from pytest_aprqa.artifact.model_file import require_regular
 _PICKLE_PROTOCOLS = range(2, 6)
 _ZIP_MAGIC = b"PK\x03\x04"
 
+_BROUGHT = 1 << 24
+"""Bytes after which a key press can end the reading of a slow disk."""
+
 
 def map_file(path: Path) -> npt.NDArray[np.uint8]:
     """Return the bytes of a file as a read-only view of a memory map.
@@ -61,7 +64,8 @@ def bring(data: npt.NDArray[np.uint8]) -> None:
     Of several threads that read a file, one at a time should. Advice to read ahead is no
     substitute: what it brings comes in small pieces, which take longer to read and to map.
     """
-    data[:: mmap.PAGESIZE].max(initial=0)
+    for begin in range(0, data.size, _BROUGHT):
+        data[begin : begin + _BROUGHT : mmap.PAGESIZE].max(initial=0)
 
 
 def is_pickle(head: bytes) -> bool:
