@@ -29,9 +29,10 @@ def write_hf_tokenizer(
         config: of the model.
         for_people: a token a line; what no one will read is written in a fraction of the time.
     """
-    indent = 1 if for_people else None
     vocabulary = vocabulary.unpadded()
-    _write(directory / "tokenizer.json", tokenizer_json(vocabulary), indent)
+    _write(
+        directory / "tokenizer.json", tokenizer_json(vocabulary), indent=1 if for_people else None
+    )
     specials = {
         "bos_token": vocabulary.bos,
         "eos_token": vocabulary.eos,
@@ -48,7 +49,6 @@ def write_hf_tokenizer(
             "model_max_length": config.max_position_embeddings,
             **{key: vocabulary.tokens[n] for key, n in specials.items() if n is not None},
         },
-        indent,
     )
     ends = [number for number in (vocabulary.eos, vocabulary.eot) if number is not None]
     _write(
@@ -58,7 +58,6 @@ def write_hf_tokenizer(
             **({"eos_token_id": ends[0] if len(ends) == 1 else ends} if ends else {}),
             **({} if vocabulary.pad is None else {"pad_token_id": vocabulary.pad}),
         },
-        indent,
     )
     if vocabulary.chat_template is not None:
         (directory / TEMPLATE_FILE).write_text(vocabulary.chat_template, "utf-8")
@@ -196,5 +195,5 @@ def _merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     return [(token[:cut], token[cut:]) for _, token, cut in sorted(ranked)]
 
 
-def _write(path: Path, value: Mapping[str, Any], indent: int | None) -> None:
+def _write(path: Path, value: Mapping[str, Any], indent: int | None = 1) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=indent), "utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_aprqa.engine.llama_cpp_http import LlamaCppHttp
@@ -11,6 +10,9 @@ from pytest_aprqa.engine.protocol import EngineError, Fault
 
 _FORCE = 1e6
 """Added to the logit of a token to make it the greedy choice; reported probabilities ignore it."""
+
+_OWN = 0
+"""The slot that texts are scored in."""
 
 
 class LogprobProbe:
@@ -32,7 +34,7 @@ class LogprobProbe:
         There are at least `top` of the latter at each position, in descending order.
         """
         return [
-            self._entry(ids[:end], ids[end], top, _Slot(0, cached=end > start))
+            self._entry(ids[:end], ids[end], top, cached=end > start)
             for end in range(start, len(ids))
         ]
 
@@ -51,38 +53,37 @@ class LogprobProbe:
         untold = [place for place in range(len(ids) - start) if place not in entries]
         for place in untold:
             prefix, token = ids[: start + place], ids[start + place]
-            entries[place] = self._inside(prefix, token, top, _Slot(slot, cached=True))
+            entries[place] = self._inside(prefix, token, top, slot)
         return [entries[place] for place in sorted(entries)]
 
-    def _entry(self, prefix: list[int], expected: int, top: int, slot: _Slot) -> dict[str, Any]:
-        told = self._next(prefix, expected, top, slot)
-        if told is None:
-            return self._inside(prefix, expected, top, replace(slot, cached=True))
-        return told
+    def _entry(self, prefix: list[int], expected: int, top: int, *, cached: bool) -> dict[str, Any]:
+        told = self._next(prefix, expected, top, _OWN, cached=cached)
+        return self._inside(prefix, expected, top, _OWN) if told is None else told
 
-    def _inside(self, prefix: list[int], expected: int, top: int, slot: _Slot) -> dict[str, Any]:
+    def _inside(self, prefix: list[int], expected: int, top: int, slot: int) -> dict[str, Any]:
         """Return the entry of a token that ends inside a character.
 
         It is not told when it is the choice; as one of the most probable it is.
         """
         for count in (top, self._vocab_size):
-            told = self._next(prefix, self._plain, count, slot)
-            slot = replace(slot, cached=True)
+            told = self._next(prefix, self._plain, count, slot, cached=True)
             others = told["top_logprobs"] if told is not None else ()
             for other in others:
                 if other["id"] == expected:
                     return {**other, "top_logprobs": others}
         raise EngineError(Fault.PROTOCOL, f"llama.cpp tells no log-probability of token {expected}")
 
-    def _next(self, prefix: list[int], choice: int, top: int, slot: _Slot) -> dict[str, Any] | None:
+    def _next(
+        self, prefix: list[int], choice: int, top: int, slot: int, *, cached: bool
+    ) -> dict[str, Any] | None:
         body = {
             "prompt": prefix,
             "n_predict": 1,
             "temperature": 0,
             "logit_bias": [[choice, _FORCE]],
             "n_probs": top,
-            "id_slot": slot.number,
-            "cache_prompt": slot.cached,
+            "id_slot": slot,
+            "cache_prompt": cached,
         }
         entries = self._http.post("/completion", body).get("completion_probabilities")
         if not entries:
@@ -90,14 +91,6 @@ class LogprobProbe:
         if entries[0]["id"] != choice:
             raise EngineError(Fault.PROTOCOL, f"llama.cpp chose another token than {choice}")
         return dict(entries[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """Where the server computes, and whether what is there already of a prompt is used."""
-
-    number: int
-    cached: bool
 
 
 def _only_places(part: Sequence[int], whole: Sequence[int]) -> list[int] | None:

@@ -34,13 +34,7 @@ _IMPORTED = (
     "pytest_aprqa.engine.transformers_driver",
 )
 
-_IMPORTED_NEXT = (
-    "fastapi",
-    "openai",
-    "transformers.cli.serve",
-    "transformers.cli.serving.server",
-    "transformers.cli.serving.chat_completion",
-)
+_IMPORTED_NEXT = ("transformers.cli.serve", "transformers.cli.serving.chat_completion")
 """Of the server: the first engine does not wait for them, those after it need not import them."""
 
 

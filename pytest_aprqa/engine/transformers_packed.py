@@ -31,10 +31,10 @@ class _Weights:
         self._rows: torch.Tensor | None = None
         self._left: dict[int, torch.Tensor] = {}
 
-    def product(self, rows: torch.Tensor, layer: int) -> Any:
+    def product(self, rows: torch.Tensor, layer: int) -> torch.Tensor:
         """Return what a layer makes of rows; the others' share is kept until they ask for it."""
         if self._rows is not rows or layer not in self._left:
-            whole = torch.ops.mkldnn._linear_pointwise(
+            whole: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
                 rows, self.packed, self._bias, "none", [], ""
             )
             if len(self.sizes) == 1:

@@ -23,7 +23,7 @@ def score(model: Any, ids: Sequence[int], top: int, dtype: str = "") -> TokenSco
         return TokenScores(tuple(ids), (), (), ())
     device = model.device.type
     other = torch.autocast(device, getattr(torch, dtype)) if dtype else nullcontext()
-    with torch.inference_mode(), other:
+    with other:
         sequence = torch.tensor([ids], device=model.device)
         logits = model(input_ids=sequence, use_cache=False).logits[0, :-1]
         own: list[float] = []

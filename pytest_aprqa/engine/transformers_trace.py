@@ -33,8 +33,7 @@ def trace(model: Any, ids: Sequence[int]) -> list[LayerState]:
         for number, layer in enumerate(layers)
     ]
     try:
-        with torch.inference_mode():
-            model(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=False)
+        model(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()
