@@ -36,12 +36,14 @@ from figures import deliver
 from synthetic import HIDDEN, SHAPE, VOCABULARY, lay_out, layers_of, make_model, random_tensors
 
 from pytest_aprqa.artifact.check import check_artifact
+from pytest_aprqa.artifact.config_hf import config_from_hf
 from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.decoded_rows import DecodedRows
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.dtypes import from_float32
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.model import Artifact
+from pytest_aprqa.artifact.names import required_tensors
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.judge.invariants import judge_tensors
 from pytest_aprqa.judge.judgement import Judgement
@@ -241,6 +243,8 @@ def best(
 
 def cost_of(work: Callable[..., Any], *arguments: Any) -> Cost:
     """Time a part in a process that has its libraries imported, as that of a run has."""
+    import gguf  # noqa: F401
+
     shipped = Path(str(files("pytest_aprqa") / "builtin" / "aprqa-reference"))
     check_artifact(make_artifact(Format.SAFETENSORS, shipped, "benchmark", DigestCache()))
     seconds = timed(work, *arguments)
@@ -277,30 +281,52 @@ def memory(what: str, cost: Cost, largest: int) -> Row:
 
 
 def decoders() -> list[Row]:
-    """A matrix that stays in the cache; and one that does not, by rows, as the checks read it."""
-    random = np.random.default_rng(0)
+    """The matrices of a layer of the model; one that no cache holds, and one that never leaves it.
+
+    By rows, as the checks read them. The last is no work that a check has: gguf-py, which makes
+    several arrays of the size of the matrix, is seldom so lucky.
+    """
+    config = config_from_hf({**SHAPE, "num_hidden_layers": 1})
+    sizes = [slot.shape for slot in required_tensors(config) if len(slot.shape) == 2]
+    work: dict[str, tuple[list[tuple[int, ...]], float | None]] = {
+        "a layer": ([shape for shape in sizes if VOCABULARY not in shape], DECODER_RATIO),
+        "4096 x 4096": ([(4096, 4096)], DECODER_RATIO),
+        "1024 x 1024": ([(1024, 1024)], None),
+    }
     return [
         row
-        for side in (1024, 4096)
+        for what, (shapes, bound) in work.items()
         for dtype in QUANTISED
-        for row in decoder(dtype, random.standard_normal((side, side), np.float32) / 50)
+        for row in decoder(what, dtype, shapes, bound)
     ]
 
 
-def decoder(dtype: DType, values: Any) -> list[Row]:
+def decoder(
+    what: str, dtype: DType, shapes: Iterable[tuple[int, ...]], bound: float | None
+) -> list[Row]:
     from gguf.constants import GGMLQuantizationType
     from gguf.quants import dequantize
 
-    raw = from_float32(values, dtype)
-    code, side = GGMLQuantizationType[dtype], len(values)
-    rows = DecodedRows(raw, dtype, values.shape)
-    step = ELEMENTS_AT_ONCE // side
-    theirs = cpu_time(lambda: dequantize(raw.reshape(side, -1), code))
-    ours = cpu_time(lambda: [rows.rows(first, first + step).size for first in range(0, side, step)])
-    what = f"decode {dtype}, {side} x {side}"
+    code, random = GGMLQuantizationType[dtype], np.random.default_rng(0)
+    matrices = [
+        (from_float32(random.standard_normal(shape, np.float32) / 50, dtype), shape)
+        for shape in shapes
+    ]
+
+    def theirs() -> None:
+        for raw, shape in matrices:
+            dequantize(raw.reshape(shape[0], -1), code)
+
+    def ours() -> None:
+        for raw, shape in matrices:
+            rows, step = DecodedRows(raw, dtype, shape), ELEMENTS_AT_ONCE // shape[1]
+            for first in range(0, shape[0], step):
+                rows.rows(first, first + step)
+
+    seconds, size = cpu_time(ours), sum(4 * shape[0] * shape[1] for _, shape in matrices)
     return [
-        Row(what, values.nbytes / ours / GB, "GB/s"),
-        Row(f"{what}, over gguf-py", theirs / ours, "x", DECODER_RATIO),
+        Row(f"decode {dtype}, {what}", size / seconds / GB, "GB/s"),
+        Row(f"decode {dtype}, {what}, over gguf-py", cpu_time(theirs) / seconds, "x", bound),
     ]
 
 
