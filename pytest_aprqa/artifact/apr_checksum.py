@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from pytest_aprqa.artifact.apr_layout import FOOTER
-from pytest_aprqa.artifact.crc32 import crc32_in_parts
+from pytest_aprqa.artifact.crc32 import Summed, crc32_in_parts
 from pytest_aprqa.artifact.file_state import settled_state
 from pytest_aprqa.artifact.malformed import environment, malformed
 from pytest_aprqa.artifact.mapped_file import give_back
@@ -19,8 +20,14 @@ Bytes = npt.NDArray[np.uint8]
 _SOUND: set[str] = set()
 
 
-def refuse_checksum(path: Path, data: Bytes) -> None:
-    """Raise unless the footer is right; what was right is not read again in the same state."""
+def refuse_checksum(path: Path, data: Bytes, known: Iterable[Summed] = ()) -> None:
+    """Raise unless the footer is right; what was right is not read again in the same state.
+
+    Args:
+        path: of the file.
+        data: all of it.
+        known: parts whose CRC-32 is known.
+    """
     try:
         state = settled_state([path])
     except OSError as error:
@@ -29,7 +36,7 @@ def refuse_checksum(path: Path, data: Bytes) -> None:
         return
     end = len(data) - FOOTER.size
     (stored,) = FOOTER.unpack(data[end:].tobytes())
-    expected = crc32_in_parts(data[:end], give_back)
+    expected = crc32_in_parts(data[:end], give_back, known)
     if stored != expected:
         raise malformed(
             path,

@@ -7,6 +7,7 @@ whole file, that sizes follow from shapes, and that nothing hides between the te
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -28,6 +29,7 @@ from pytest_aprqa.artifact.apr_layout import (
     header_checksum,
 )
 from pytest_aprqa.artifact.apr_metadata import refuse_metadata, refuse_shard
+from pytest_aprqa.artifact.crc32 import Summed
 from pytest_aprqa.artifact.cursor import Cursor
 from pytest_aprqa.artifact.dtypes import APR_DTYPES, padded_nbytes
 from pytest_aprqa.artifact.malformed import malformed, unsupported
@@ -74,9 +76,18 @@ class AprFile(MappedTensors):
         infos, index_end = _index(path, data, header)
         refuse_overlaps(infos, "G0-OFFSETS")
         _refuse_padding(path, data, header, index_end, infos)
-        if checksum:
-            refuse_checksum(path, data)
         self._tensors = {info.name: info for info in infos}
+        if checksum:
+            self.refuse_checksum()
+
+    def refuse_checksum(self, known: Iterable[Summed] = ()) -> None:
+        """Raise ArtifactError MALFORMED unless the CRC-32 of the whole file is right.
+
+        Args:
+            known: parts whose CRC-32 is known.
+        """
+        [(path, data)] = self._mapped.items()
+        refuse_checksum(path, data, known)
 
 
 @dataclass(frozen=True, slots=True)

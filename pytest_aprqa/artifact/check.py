@@ -16,6 +16,7 @@ from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_file import read_whole
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.strict_json import JsonError, parse_object
+from pytest_aprqa.artifact.uncollected import uncollected
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.playbook.model_spec import ModelSpec
 from pytest_aprqa.words import Format
@@ -34,6 +35,7 @@ _EXPECTED = {
 }
 
 
+@uncollected()
 def check_artifact(
     artifact: Artifact, model: ModelSpec | None = None, reference: Artifact | None = None
 ) -> FileReport:
@@ -42,8 +44,8 @@ def check_artifact(
     Args:
         artifact: to check.
         model: what the playbook expects of it.
-        reference: SafeTensors whose configuration and tokenizer it must have; None to check it
-            by itself.
+        reference: SafeTensors whose configuration and tokenizer it must have, and whose weights
+            are read beside its own; None to check it by itself.
 
     Returns:
         Findings, errors first; a file that is bad in any way is a finding.
@@ -52,13 +54,14 @@ def check_artifact(
         ArtifactError: UNSUPPORTED, when the files are sound as far as they are understood but the
             architecture, or a tokenizer inside GGUF or APR, is unknown; NOT_FOUND; ENVIRONMENT.
     """
-    structure = check_structure(artifact)
+    other = reference if reference != artifact else None
+    structure = check_structure(artifact, other)
     if any(finding.rule in NO_MODEL_RULES for finding in structure.errors):
         return structure
     try:
         reports = [structure, _check_model(artifact, model)]
-        if reference is not None and reference != artifact:
-            reports.append(check_reference(artifact, reference))
+        if other is not None:
+            reports.append(check_reference(artifact, other))
         return merged(reports)
     except ArtifactError as error:
         if error.fault is ArtifactFault.UNSUPPORTED and structure.errors:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
@@ -34,7 +34,8 @@ def check_tokenizer(artifact: Artifact, config: ModelConfig) -> FileReport:
         ArtifactError: UNSUPPORTED, when the tokenizer is of a kind or in a form we do not know.
     """
     try:
-        tokenizer, special, template = _load(artifact, config)
+        loaded = _load(artifact, config)
+        tokenizer, special = loaded.tokenizer, loaded.special
         with _refusals():
             ids = tokenizer.encode(_PROBE, add_special_tokens=False).ids
             text = tokenizer.decode(ids, skip_special_tokens=False)
@@ -45,9 +46,9 @@ def check_tokenizer(artifact: Artifact, config: ModelConfig) -> FileReport:
     except _NotLoadableError as error:
         return FileReport((Finding(RULE, str(error), where="tokenizer"),))
     findings = [
-        *_sizes(tokenizer, special, config),
+        *_sizes(loaded, config),
         *_encoding(ids, text),
-        *_template(template, special, tokenizer),
+        *_template(loaded.template, special, tokenizer),
     ]
     return FileReport(tuple(findings), {"vocabulary": tokenizer.get_vocab_size()})
 
@@ -56,25 +57,43 @@ class _NotLoadableError(Exception):
     """There is no tokenizer, or the tokenizers library does not take it."""
 
 
-def _load(artifact: Artifact, config: ModelConfig) -> tuple[Any, dict[str, int | None], str | None]:
-    """Return the tokenizer, the special ids by role, and the template."""
-    from tokenizers import Tokenizer
+class _Loaded(NamedTuple):
+    """A tokenizer as the tokenizers library has it.
 
+    Attributes:
+        tokenizer: a `tokenizers.Tokenizer`.
+        special: ids by role.
+        template: of a chat.
+        highest: the highest id, -1 without any.
+    """
+
+    tokenizer: Any
+    special: dict[str, int | None]
+    template: str | None
+    highest: int
+
+
+def _load(artifact: Artifact, config: ModelConfig) -> _Loaded:
     if artifact.format is Format.SAFETENSORS:
-        text, special, template = _hugging_face(artifact.path, config)
-    else:
-        vocabulary = stated_by(artifact).vocabulary
-        if vocabulary is None:
-            raise _NotLoadableError(f"{artifact.path.name} holds no tokenizer")
-        text, special, template = _of_vocabulary(vocabulary)
-    with _refusals():
-        return Tokenizer.from_str(text), special, template
+        return _hugging_face(artifact.path, config)
+    vocabulary = stated_by(artifact).vocabulary
+    if vocabulary is None:
+        raise _NotLoadableError(f"{artifact.path.name} holds no tokenizer")
+    return _of_vocabulary(vocabulary)
 
 
-def _of_vocabulary(vocabulary: Vocabulary) -> tuple[str, dict[str, int | None], str | None]:
+def _of_vocabulary(vocabulary: Vocabulary) -> _Loaded:
     ids = (vocabulary.bos, vocabulary.eos, vocabulary.unk, vocabulary.pad)
     special = dict(zip(_SPECIAL, ids, strict=True))
-    return json.dumps(tokenizer_json(vocabulary)), special, vocabulary.chat_template
+    tokenizer = _from_text(json.dumps(tokenizer_json(vocabulary)))
+    return _Loaded(tokenizer, special, vocabulary.chat_template, len(vocabulary.tokens) - 1)
+
+
+def _from_text(text: str) -> Any:
+    from tokenizers import Tokenizer
+
+    with _refusals():
+        return Tokenizer.from_str(text)
 
 
 @contextmanager
@@ -92,9 +111,7 @@ def _refusals() -> Iterator[None]:
         raise _NotLoadableError(f"the tokenizer does not work: {error}") from error
 
 
-def _hugging_face(
-    directory: Path, config: ModelConfig
-) -> tuple[str, dict[str, int | None], str | None]:
+def _hugging_face(directory: Path, config: ModelConfig) -> _Loaded:
     path = directory / "tokenizer.json"
     if not path.exists():
         vocabulary = vocabulary_from_hf(directory, config)
@@ -116,13 +133,14 @@ def _hugging_face(
         "pad_token": config.pad_token_id,
     }
     with wrong_kind_is_malformed(TEMPLATE_RULE, beside.name):
-        return text, ids, read_template(directory, stated)
-
-
-def _sizes(
-    tokenizer: Any, special: dict[str, int | None], config: ModelConfig
-) -> Iterator[Finding]:
+        template = read_template(directory, stated)
+    tokenizer = _from_text(text)
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+    return _Loaded(tokenizer, ids, template, highest)
+
+
+def _sizes(loaded: _Loaded, config: ModelConfig) -> Iterator[Finding]:
+    tokenizer, special, highest = loaded.tokenizer, loaded.special, loaded.highest
     if highest >= config.vocab_size:
         yield Finding(
             RULE,

@@ -173,8 +173,10 @@ def _tensor(
             f"tensor {name!r} is a stack whose parts cannot be told apart in {info.dtype}",
             where=name,
         )
-    raw = partial(file.raw, name, place.index, place.parts)
-    stored = TensorSource(slot.hf, info.dtype, slot.shape, raw, bring=raw)
+    which = name, place.index, place.parts
+    stored = TensorSource(
+        slot.hf, info.dtype, slot.shape, partial(file.raw, *which), partial(file.bring, *which)
+    )
     return to_hf_layout(stored, slot.layout, config) if naming is Naming.GGUF else stored
 
 

@@ -152,7 +152,7 @@ def _with_head(contents: ModelContents, tensors: Sequence[TensorSource]) -> list
         return list(tensors)
     head, embedding = pair
     (source,) = (tensor for tensor in tensors if tensor.name == embedding)
-    return [*tensors, TensorSource(head, source.dtype, source.shape, source.data)]
+    return [*tensors, replace(source, name=head)]
 
 
 def _write_record(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -33,13 +34,39 @@ def crc32(data: Bytes | memoryview, before: int = 0) -> int:
     return found
 
 
-def crc32_in_parts(data: Bytes, seen: Callable[[Bytes], None] = lambda part: None) -> int:
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """A part of a file whose CRC-32 is known."""
+
+    begin: int
+    size: int
+    crc32: int
+
+
+def crc32_in_parts(
+    data: Bytes, seen: Callable[[Bytes], None] = lambda part: None, known: Iterable[Summed] = ()
+) -> int:
     """Return the CRC-32 of large data, computed by several threads.
 
     Args:
         data: contiguous.
         seen: told each part that will not be looked at again.
+        known: parts that need not be looked at; none overlaps another.
     """
+    total = position = 0
+    for part in sorted(known, key=lambda part: part.begin):
+        total = _continued(total, data[position : part.begin], seen)
+        total = isal_zlib.crc32_combine(total, part.crc32, part.size)
+        position = part.begin + part.size
+    return _continued(total, data[position:], seen)
+
+
+def _continued(before: int, data: Bytes, seen: Callable[[Bytes], None]) -> int:
+    """Return the CRC-32 of what one is known of and of the data that comes after it."""
+    if data.size <= _PART:
+        found = crc32(data, before)
+        seen(data)
+        return found
 
     def parts() -> Iterator[Callable[[], tuple[int, int]]]:
         for begin in range(0, data.size, _PART):
@@ -52,7 +79,6 @@ def crc32_in_parts(data: Bytes, seen: Callable[[Bytes], None] = lambda part: Non
         seen(part)
         return found, part.size
 
-    total = 0
     for found, size in side_by_side(parts()):
-        total = isal_zlib.crc32_combine(total, found, size)
-    return total
+        before = isal_zlib.crc32_combine(before, found, size)
+    return before

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pytest_aprqa.artifact.malformed import malformed
 
 _LENGTH = struct.Struct("<Q")
+_AHEAD = 1 << 20
 
 
 class Cursor:
@@ -73,19 +74,37 @@ class Cursor:
 
         As `text` does it one by one, at a fifth of the time; vocabularies are long.
         """
-        data, position, end = self._data, self.position, self.end
         found: list[str] = []
+        while len(found) < count:
+            found += self._texts_ahead(count - len(found))
+            if len(found) < count:
+                found.append(self._text_behind_its_length(what))
+        return found
+
+    def _texts_ahead(self, count: int) -> list[str]:
+        """Read the sound texts that lie whole in the next bytes: copied, they are cut faster."""
+        ahead = bytes(self._data[self.position : min(self.position + _AHEAD, self.end)])
+        found: list[str] = []
+        position = 0
         for _ in range(count):
             begin = position + _LENGTH.size
-            stop = begin + _LENGTH.unpack_from(data, position)[0] if begin <= end else begin
-            if stop > end:
-                self.position = position
-                self.need(stop - position, what)
+            if begin > len(ahead):
+                break
+            stop = begin + _LENGTH.unpack_from(ahead, position)[0]
+            if stop > len(ahead):
+                break
             try:
-                found.append(str(data[begin:stop], "utf-8"))
+                found.append(ahead[begin:stop].decode("utf-8"))
             except UnicodeDecodeError:
-                where = f"byte {begin}"
-                raise malformed(self.path, "G0-TEXT", f"{what} is not UTF-8", where) from None
+                break
             position = stop
-        self.position = position
+        self.position += position
         return found
+
+    def _text_behind_its_length(self, what: str) -> str:
+        start = self.position
+        (length,) = self.unpack(_LENGTH, what)
+        if length > self.end - self.position:
+            self.position = start
+            self.need(_LENGTH.size + length, what)
+        return self.text(length, what)

@@ -72,6 +72,8 @@ APR_DTYPES: dict[int, DType] = {code: dtype for dtype, code in APR_CODES.items()
 SAFETENSORS_DTYPES: frozenset[DType] = frozenset(PLAIN_BYTES)
 """The types SafeTensors can hold; it calls them as we do."""
 
+_SAFETENSORS_NAMES = {dtype.value: dtype for dtype in SAFETENSORS_DTYPES}
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -145,7 +147,7 @@ def _padded_rows(shape: Sequence[int]) -> tuple[int, int]:
 
 def safetensors_dtype(name: str) -> DType | None:
     """Return the type SafeTensors calls by this name, or None when we do not know it."""
-    return next((dtype for dtype in SAFETENSORS_DTYPES if dtype.value == name), None)
+    return _SAFETENSORS_NAMES.get(name)
 
 
 @cache

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from pytest_aprqa.artifact.apr_file import AprFile
 from pytest_aprqa.artifact.digest import sha256_of_file
 from pytest_aprqa.artifact.integrity_content import check_contents
+from pytest_aprqa.artifact.look import Look, look_through
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.tensor_file import DType, TensorFile
+from pytest_aprqa.artifact.twins import remember_same, states_of, twins_in
 from pytest_aprqa.observation import FileReport, Finding, Severity
 from pytest_aprqa.words import Format
-
-ArtifactCheck = Callable[[Artifact], FileReport]
-"""One part of G0. Raises ArtifactError only for what is not the file's fault."""
 
 _MISREAD_IN_APR = frozenset({DType.F64, DType.I32, DType.I64, DType.I8, DType.U8})
 """Types whose APR codes upstream's server takes for those of GGML's quantised types."""
@@ -24,13 +24,17 @@ NO_MODEL_RULES = frozenset({"G0-FORMAT", "G0-EMPTY"})
 """What breaks these is no model that anything else could be said of."""
 
 
-def check_structure(artifact: Artifact) -> FileReport:
+def check_structure(artifact: Artifact, reference: Artifact | None = None) -> FileReport:
     """Check digests, container and contents of an artifact's weights.
+
+    Args:
+        artifact: to check.
+        reference: whose weights are read beside, so that they need not be read again to compare.
 
     Raises:
         ArtifactError: UNSUPPORTED, ENVIRONMENT or NOT_FOUND; a malformed file is a finding.
     """
-    return merged(check(artifact) for check in STRUCTURE_CHECKS)
+    return merged((check_digests(artifact), check_weights(artifact, reference)))
 
 
 def merged(reports: Iterable[FileReport]) -> FileReport:
@@ -61,14 +65,17 @@ def check_digests(artifact: Artifact) -> FileReport:
     return FileReport(tuple(findings), {"digests": len(expected)})
 
 
-def check_weights(artifact: Artifact) -> FileReport:
+def check_weights(artifact: Artifact, reference: Artifact | None = None) -> FileReport:
     """Open the weights, strictly, and look at every tensor once."""
     try:
-        with open_tensors(artifact.path) as tensors:
+        with open_tensors(artifact.path, checksum=False) as tensors:
             container = _check_container(artifact, tensors)
+            looks = [] if container.errors else _looks(artifact, reference, tensors)
+            if isinstance(tensors, AprFile):
+                tensors.refuse_checksum(part for look in looks for part in look.summed)
             if container.errors:
                 return container
-            return merged((container, check_contents(tensors)))
+            return merged((container, check_contents(tensors, looks)))
     except ArtifactError as error:
         if error.fault is not ArtifactFault.MALFORMED:
             raise
@@ -76,7 +83,12 @@ def check_weights(artifact: Artifact) -> FileReport:
         return FileReport((finding,), {"files": 1})
 
 
-STRUCTURE_CHECKS: tuple[ArtifactCheck, ...] = (check_digests, check_weights)
+def _looks(artifact: Artifact, reference: Artifact | None, tensors: TensorFile) -> list[Look]:
+    states = states_of(reference, artifact)
+    with twins_in(reference, tensors) as twins:
+        looks = look_through(tensors, twins)
+    remember_same(states, twins, looks)
+    return looks
 
 
 def _check_container(artifact: Artifact, tensors: TensorFile) -> FileReport:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
 
 from pytest_aprqa.artifact.integrity_contract import DataQuality, Role, data_quality
 from pytest_aprqa.artifact.integrity_siblings import Siblings
-from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
-from pytest_aprqa.artifact.side_by_side import side_by_side
+from pytest_aprqa.artifact.look import Look
 from pytest_aprqa.artifact.tensor_file import TensorFile, TensorInfo
-from pytest_aprqa.artifact.tensor_statistics import (
-    Bytes,
-    Piece,
-    Statistics,
-    holds_weights,
-    l2_norm,
-    look_at,
-    pieces_of,
-)
+from pytest_aprqa.artifact.tensor_statistics import Statistics, l2_norm
 from pytest_aprqa.observation import FileReport, Finding, Severity
 
 
-def check_contents(tensors: TensorFile) -> FileReport:
-    """Look at every element of every tensor once.
+def check_contents(tensors: TensorFile, looks: Iterable[Look]) -> FileReport:
+    """Judge what was seen of every tensor that holds weights.
 
     Returns:
         What breaks the data-quality contract. A tensor of a type that cannot be decoded gives a
@@ -33,7 +23,8 @@ def check_contents(tensors: TensorFile) -> FileReport:
     siblings = Siblings(tensors)
     findings: list[Finding] = []
     checked = {"tensors": 0, "elements": 0, "bytes": 0}
-    for info, statistics in _statistics(tensors):
+    for look in looks:
+        info, statistics = look.info, look.statistics
         if statistics is None:
             findings.append(_not_looked_at(info))
             continue
@@ -44,41 +35,6 @@ def check_contents(tensors: TensorFile) -> FileReport:
         checked["bytes"] += info.nbytes
     findings.extend(siblings.compare())
     return FileReport(tuple(findings), checked)
-
-
-def _statistics(tensors: TensorFile) -> Iterator[tuple[TensorInfo, Statistics | None]]:
-    """Yield each tensor that holds weights with its statistics, None where they are not to be had."""
-    infos = [info for info in tensors.tensors.values() if holds_weights(info.dtype)]
-    results = side_by_side(_looks(tensors, infos))
-    for info in infos:
-        yield info, _joined([next(results) for _ in pieces_of(info)])
-
-
-def _looks(
-    tensors: TensorFile, infos: Sequence[TensorInfo]
-) -> Iterator[Callable[[], Statistics | None]]:
-    for info in infos:
-        raw = tensors.raw(info.name)
-        for piece in pieces_of(info):
-            yield partial(_try, piece, raw)
-
-
-def _joined(pieces: Sequence[Statistics | None]) -> Statistics | None:
-    whole = Statistics()
-    for piece in pieces:
-        if piece is None:
-            return None
-        whole += piece
-    return whole
-
-
-def _try(piece: Piece, raw: Bytes) -> Statistics | None:
-    try:
-        return look_at(piece, raw)
-    except ArtifactError as error:
-        if error.fault is ArtifactFault.UNSUPPORTED:
-            return None
-        raise
 
 
 def _not_looked_at(info: TensorInfo) -> Finding:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from pytest_aprqa.artifact.dtypes import APR_Q8_HEADER
 from pytest_aprqa.artifact.same_bytes import same_bytes
 from pytest_aprqa.artifact.tensor_file import TensorFile, TensorInfo
-from pytest_aprqa.artifact.tensor_statistics import Statistics, l2_norm, pieces_of
+from pytest_aprqa.artifact.tensor_pieces import pieces_of
+from pytest_aprqa.artifact.tensor_statistics import Statistics, l2_norm
 from pytest_aprqa.observation import Finding, Severity
 
 COPY_RULE = "G0-REPEATED-TENSOR"
@@ -100,8 +101,8 @@ class Siblings:
         last = min(piece.last, -(-_SAMPLE // piece.unit_elements))
         parts = max(1, info.nbytes // (APR_Q8_HEADER + last * piece.unit_bytes))
         raw = self._tensors.raw(info.name, 0, parts)
-        data, elements = next(replace(piece, last=last).chunks(raw))
-        values = piece.decode(data, elements)[:_SAMPLE]
+        first = next(replace(piece, last=last).chunks())
+        values = piece.decode(raw, first)[:_SAMPLE]
         length = float(np.linalg.norm(values))
         if len(values) < _SAMPLE or not length:
             return np.zeros(_SAMPLE, np.float32)

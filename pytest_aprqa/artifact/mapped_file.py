@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +20,14 @@ from pytest_aprqa.artifact.model_file import require_regular
 _PICKLE_PROTOCOLS = range(2, 6)
 _ZIP_MAGIC = b"PK\x03\x04"
 
+_MOST_HANDED_OUT = 1 << 26
+"""Bytes, handed out last, whose pages stay in this process's memory."""
+
 _BROUGHT = 1 << 24
 """Bytes after which a key press can end the reading of a slow disk."""
+
+_SAMPLED = 1 << 22
+_LIBC = ctypes.CDLL(None)
 
 
 def map_file(path: Path) -> npt.NDArray[np.uint8]:
@@ -58,6 +69,16 @@ def give_back(data: npt.NDArray[np.uint8]) -> None:
         mapped.madvise(mmap.MADV_DONTNEED, page, begin + data.size - page)
 
 
+@contextmanager
+def given_back(*views: npt.NDArray[np.uint8]) -> Iterator[tuple[npt.NDArray[np.uint8], ...]]:
+    """Yield views that are looked at once."""
+    try:
+        yield views
+    finally:
+        for view in views:
+            give_back(view)
+
+
 def bring(data: npt.NDArray[np.uint8]) -> None:
     """Look at every page of a view, in order: that is how the system reads fastest from a disk.
 
@@ -66,6 +87,35 @@ def bring(data: npt.NDArray[np.uint8]) -> None:
     """
     for begin in range(0, data.size, _BROUGHT):
         data[begin : begin + _BROUGHT : mmap.PAGESIZE].max(initial=0)
+
+
+def is_cached(data: npt.NDArray[np.uint8]) -> bool:
+    """Whether a view of a map is in the system's memory, by one page in every few mebibytes."""
+    first = data.ctypes.data
+    seen = ctypes.c_ubyte()
+    for address in range(first - first % mmap.PAGESIZE, first + data.size, _SAMPLED):
+        failed = _LIBC.mincore(ctypes.c_void_p(address), ctypes.c_size_t(1), ctypes.byref(seen))
+        if failed or not seen.value & 1:
+            return False
+    return True
+
+
+class HandedOut:
+    """The views of maps that were handed out last; the pages of older ones are given back."""
+
+    def __init__(self) -> None:
+        self._views: deque[npt.NDArray[np.uint8]] = deque()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def add(self, data: npt.NDArray[np.uint8]) -> None:
+        with self._lock:
+            self._views.append(data)
+            self._bytes += data.size
+            while self._bytes - self._views[0].size > _MOST_HANDED_OUT:
+                oldest = self._views.popleft()
+                self._bytes -= oldest.size
+                give_back(oldest)
 
 
 def is_pickle(head: bytes) -> bool:

@@ -35,21 +35,24 @@ def open_tensors(path: Path, *, checksum: bool = True) -> TensorFile:
     state = ""
     with suppress(OSError):  # opening says better what is wrong
         state = settled_state([path])
-    return _remembered(path, checksum, state).again() if state else _open(path, checksum)
+    file = _remembered(path, state).again() if state else _open(path)
+    if checksum and isinstance(file, AprFile):
+        file.refuse_checksum()
+    return file
 
 
 @lru_cache(_REMEMBERED)
-def _remembered(path: Path, checksum: bool, state: str) -> MappedTensors:
+def _remembered(path: Path, state: str) -> MappedTensors:
     """Return the closed reader of a file, made once per state: vocabularies of GGUF are long."""
-    with _open(path, checksum) as file:
+    with _open(path) as file:
         return file
 
 
-def _open(path: Path, checksum: bool) -> MappedTensors:
+def _open(path: Path) -> MappedTensors:
     head = map_file(path)[:16].tobytes()
     refuse_pickle(path, head)
     if head.startswith(GGUF_MAGIC):
         return GgufFile(path)
     if head.startswith(b"APR"):
-        return AprFile(path, checksum=checksum)
+        return AprFile(path, checksum=False)
     return SafeTensorsFile(path)

@@ -59,7 +59,14 @@ def _stored(parts: list[tuple[Place, TensorSource]]) -> TensorSource:
             where=place.name,
         )
     ordered = [retyped(part, dtype) for _, part in sorted(parts, key=lambda p: p[0].index)]
-    return TensorSource(place.name, dtype, place.shape, partial(_joined, ordered))
+    return TensorSource(
+        place.name, dtype, place.shape, partial(_joined, ordered), partial(_bring, ordered)
+    )
+
+
+def _bring(parts: Sequence[TensorSource]) -> None:
+    for part in parts:
+        part.bring()
 
 
 def _joined(parts: Sequence[TensorSource]) -> npt.NDArray[np.uint8]:

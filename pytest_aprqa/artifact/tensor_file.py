@@ -116,6 +116,14 @@ class TensorFile(Protocol):
         """
         ...
 
+    def bring(self, name: str, index: int = 0, parts: int = 1) -> None:
+        """Have the system read from the disk what `raw` returns."""
+        ...
+
+    def is_cached(self) -> bool:
+        """Whether the system holds the files in memory, so that nothing has to be brought."""
+        ...
+
     def read(self, name: str) -> npt.NDArray[np.float32]:
         """Return a tensor dequantised to float32 in its shape."""
         ...

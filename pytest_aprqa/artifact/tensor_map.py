@@ -15,16 +15,13 @@ import numpy.typing as npt
 
 from pytest_aprqa.artifact.dtypes import to_float32
 from pytest_aprqa.artifact.malformed import malformed
-from pytest_aprqa.artifact.mapped_file import bring, give_back, map_file
+from pytest_aprqa.artifact.mapped_file import HandedOut, bring, is_cached, map_file
 from pytest_aprqa.artifact.tensor_file import TensorInfo
 from pytest_aprqa.words import Format
 
 MAX_DIMENSIONS = 32
 MAX_ELEMENTS = 1 << 59
 """Elements whose float64 bytes still have a 64-bit signed length, with room to add."""
-
-_MOST_MAPPED = 1 << 26
-"""Bytes of tensors that are handed out before the pages of all that went before are given back."""
 
 
 class MappedTensors:
@@ -37,7 +34,7 @@ class MappedTensors:
 
     def __init__(self) -> None:
         self._mapped: dict[Path, npt.NDArray[np.uint8]] = {}
-        self._handed_out = 0
+        self._handed_out = HandedOut()
         self._tensors: dict[str, TensorInfo] = {}
         self._metadata: dict[str, Any] = {}
 
@@ -48,7 +45,7 @@ class MappedTensors:
     def again(self) -> Self:
         """Return another reader of the same files, which are mapped anew and not read again."""
         twin = copy.copy(self)
-        twin._mapped, twin._handed_out = {}, 0
+        twin._mapped, twin._handed_out = {}, HandedOut()
         for path in self._mapped:
             twin._map(path)
         return twin
@@ -66,17 +63,21 @@ class MappedTensors:
         return MappingProxyType(self._metadata)
 
     def raw(self, name: str, index: int = 0, parts: int = 1) -> npt.NDArray[np.uint8]:
+        data = self._view(name, index, parts)
+        self._handed_out.add(data)
+        return data
+
+    def bring(self, name: str, index: int = 0, parts: int = 1) -> None:
+        bring(self._view(name, index, parts))
+
+    def is_cached(self) -> bool:
+        return all(map(is_cached, self._mapped.values()))
+
+    def _view(self, name: str, index: int, parts: int) -> npt.NDArray[np.uint8]:
         info = self._tensors[name]
         size = info.nbytes // parts
         begin = info.offset + index * size
-        if self._handed_out > _MOST_MAPPED:
-            self._handed_out = 0
-            for data in self._mapped.values():
-                give_back(data)
-        self._handed_out += size
-        data = self._mapped[info.path][begin : begin + size]
-        bring(data)
-        return data
+        return self._mapped[info.path][begin : begin + size]
 
     def read(self, name: str) -> npt.NDArray[np.float32]:
         info = self._tensors[name]
@@ -85,6 +86,7 @@ class MappedTensors:
     def close(self) -> None:
         """Let go of the maps; each ends with the last array that views it."""
         self._mapped = dict.fromkeys(self._mapped, np.empty(0, np.uint8))
+        self._handed_out = HandedOut()
 
     def __enter__(self) -> Self:
         return self

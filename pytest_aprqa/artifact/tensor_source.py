@@ -30,7 +30,7 @@ class TensorSource:
     dtype: DType
     shape: tuple[int, ...]
     data: Callable[[], npt.NDArray[np.uint8]]
-    bring: Callable[[], object] = lambda: None
+    bring: Callable[[], None] = lambda: None
 
     @classmethod
     def of(cls, name: str, array: npt.NDArray[np.float32], dtype: DType) -> TensorSource:
@@ -39,6 +39,7 @@ class TensorSource:
 
     def bytes_of(self, size: int) -> memoryview:
         """Return the data, or raise ArtifactError when it is not of the size it must have."""
+        self.bring()
         data = np.ascontiguousarray(self.data()).view(np.uint8).reshape(-1)
         if data.size != size:
             raise ArtifactError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from functools import lru_cache
@@ -156,7 +156,7 @@ def _understand(metadata: Mapping[str, Any]) -> Vocabulary | None:
         pre=pre,
         tokens=tokens,
         types=tuple(map(token_type, types)),
-        merges=() if is_spm else tuple(map(_pair, keys["merges"])),
+        merges=() if is_spm else _pairs(keys["merges"]),
         scores=tuple(float(score) for score in scores),
         bos=_id(keys, "bos", tokens),
         eos=eos,
@@ -270,8 +270,16 @@ def token_type(value: int) -> TokenType:
         raise _malformed(f"token type {value!r} does not exist") from None
 
 
+def _pairs(merges: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Split merges at the space after their first character, as llama.cpp does."""
+    parted = [merge.partition(" ") for merge in merges]
+    return tuple(
+        (left, right) if left and space else _pair(left + space + right)
+        for left, space, right in parted
+    )
+
+
 def _pair(merge: str) -> tuple[str, str]:
-    """Split a merge at the space after its first character, as llama.cpp does."""
     at = merge.find(" ", 1)
     if at < 0:
         raise _malformed(f"merge {merge!r} is no pair")

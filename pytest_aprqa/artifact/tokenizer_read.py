@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def _understand(path: Path, config: ModelConfig) -> Vocabulary:
     refuse_unsaid(path, tokenizer, is_spm=is_spm)
     tokens, types = _entries(tokenizer, is_byte=is_spm)
     ids = {token: number for number, token in enumerate(tokens)}
-    merges = tuple(map(_pair, model.get("merges", ())))
+    merges = _pairs(model.get("merges", ()))
     eos = _special(stated, "eos_token", ids)
     stated_ends = [end for end in config.eos_token_ids if end in range(len(tokens))]
     ends = tuple(dict.fromkeys((*(() if eos is None else (eos,)), *stated_ends)))
@@ -171,8 +172,9 @@ def _entries(
         raise ValueError("no token has an id")
     require_filled(max(texts), len(texts))
     rows = range(max(texts) + 1)
-    tokens = tuple(texts.get(number, f"[PAD{number}]") for number in rows)
-    return tokens, tuple(kinds.get(number, TokenType.UNUSED) for number in rows)
+    for number in {*rows} - texts.keys():
+        texts[number], kinds[number] = f"[PAD{number}]", TokenType.UNUSED
+    return tuple(map(texts.__getitem__, rows)), tuple(map(kinds.__getitem__, rows))
 
 
 def _is_hex(token: str) -> bool:
@@ -235,11 +237,12 @@ def _prepends(tokenizer: Mapping[str, Any]) -> bool:
     )
 
 
-def _pair(merge: Any) -> tuple[str, str]:
-    left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
-    if not isinstance(left, str) or not isinstance(right, str):
-        raise TypeError(f"merge {merge!r} is no pair of texts")
-    return left, right
+def _pairs(merges: Iterable[Any]) -> tuple[tuple[str, str], ...]:
+    pairs = [merge.split(" ", 1) if isinstance(merge, str) else merge for merge in merges]
+    if {*map(len, pairs)} - {2} or {*map(type, chain.from_iterable(pairs))} - {str}:
+        wrong = next(pair for pair in pairs if [*map(type, pair)] != [str, str])
+        raise TypeError(f"merge {wrong!r} is no pair of texts")
+    return tuple((left, right) for left, right in pairs)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import model_tensors
 from pytest_aprqa.artifact.conversion_record import declared_dtypes, is_lossless, rounds_to
 from pytest_aprqa.artifact.decoded_rows import DecodedRows
+from pytest_aprqa.artifact.dtypes import nbytes
+from pytest_aprqa.artifact.mapped_file import given_back
 from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.artifact.names import (
     Naming,
@@ -27,6 +29,7 @@ from pytest_aprqa.artifact.same_bytes import same_finite_values
 from pytest_aprqa.artifact.side_by_side import side_by_side
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
+from pytest_aprqa.artifact.twins import known_same
 from pytest_aprqa.judge.by_layer import ERROR_BY_LAYER, errors_by_layer
 from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.invariants import (
@@ -223,33 +226,42 @@ def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[Tenso
 
     def comparisons() -> Iterator[Callable[[], TensorComparison]]:
         for ours in tensors:
-            if theirs := twins.get(ours.name):
+            if ours.name in same:
+                yield partial(_same, ours)
+            elif theirs := twins.get(ours.name):
                 ours.bring()
                 theirs.bring()
                 yield partial(compare, ours, theirs)
+
+    same = known_same(reference, artifact)
 
     with model_tensors(reference) as (_, tensors), model_tensors(artifact) as (_, others):
         twins = {source.name: source for source in others}
         yield from side_by_side(comparisons())
 
 
+def _same(ours: TensorSource) -> TensorComparison:
+    size = nbytes(ours.dtype, ours.shape)
+    return replace(same_tensor(ours.name, ours.shape), lossless_bytes=size)
+
+
 def _comparison(ours: TensorSource, theirs: TensorSource, step: Step) -> TensorComparison:
-    reference, artifact = ours.data(), theirs.data()
-    lossless = reference.nbytes if is_lossless(ours.dtype, theirs.dtype) else 0
-    alike = (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
-    if alike and same_finite_values(reference, artifact, ours.dtype):
-        return replace(same_tensor(ours.name, ours.shape), lossless_bytes=lossless)
-    shapes = ours.shape, theirs.shape
-    if ours.shape == theirs.shape and DType.APR_Q4 in (ours.dtype, theirs.dtype):
-        shapes = (_in_whole_blocks(ours.shape, step.block),) * 2
-    found = compare_rows(
-        ours.name,
-        DecodedRows(reference, ours.dtype, shapes[0]),
-        DecodedRows(artifact, theirs.dtype, shapes[1]),
-        step.bound,
-        step.block,
-    )
-    return replace(found, lossless_bytes=lossless)
+    with given_back(ours.data(), theirs.data()) as (reference, artifact):
+        lossless = reference.nbytes if is_lossless(ours.dtype, theirs.dtype) else 0
+        alike = (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+        if alike and same_finite_values(reference, artifact, ours.dtype):
+            return _same(ours)
+        shapes = ours.shape, theirs.shape
+        if ours.shape == theirs.shape and DType.APR_Q4 in (ours.dtype, theirs.dtype):
+            shapes = (_in_whole_blocks(ours.shape, step.block),) * 2
+        found = compare_rows(
+            ours.name,
+            DecodedRows(reference, ours.dtype, shapes[0]),
+            DecodedRows(artifact, theirs.dtype, shapes[1]),
+            step.bound,
+            step.block,
+        )
+        return replace(found, lossless_bytes=lossless)
 
 
 def _in_whole_blocks(shape: tuple[int, ...], block: int) -> tuple[int, ...]:

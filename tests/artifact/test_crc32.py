@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pytest_aprqa.artifact.crc32 import crc32_in_parts
+from pytest_aprqa.artifact.crc32 import Summed, crc32, crc32_in_parts
 
 MIB = 1 << 20
 
@@ -18,6 +21,23 @@ def test_parts_on_all_cores_give_the_same_and_are_told_of_once(size: int) -> Non
     seen: list[int] = []
     assert crc32_in_parts(data, lambda part: seen.append(part.size)) == zlib.crc32(data.data)
     assert sum(seen) == size
+
+
+@given(
+    data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 60), max_size=6), odd=st.booleans()
+)
+def test_known_parts_are_not_looked_at(data: bytes, cuts: list[int], odd: bool) -> None:
+    whole = np.frombuffer(data, np.uint8)
+    ends = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    known = [
+        Summed(begin, end - begin, crc32(whole[begin:end]))
+        for number, (begin, end) in enumerate(pairwise(ends))
+        if number % 2 == odd
+    ]
+    changed = whole.copy()
+    for part in known:
+        changed[part.begin : part.begin + part.size] ^= 255
+    assert crc32_in_parts(changed, known=known[::-1]) == zlib.crc32(data)
 
 
 @pytest.mark.parametrize("place", [0, 1, 64 * MIB - 1, 64 * MIB, 70 * MIB - 1])

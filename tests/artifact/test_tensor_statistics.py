@@ -9,16 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pytest_aprqa.artifact import tensor_pieces
 from pytest_aprqa.artifact.dtypes import from_float32, to_float32
 from pytest_aprqa.artifact.tensor_file import DType, TensorInfo
-from pytest_aprqa.artifact.tensor_statistics import (
-    Piece,
-    Statistics,
-    holds_weights,
-    l2_norm,
-    look_at,
-    pieces_of,
-)
+from pytest_aprqa.artifact.tensor_pieces import Piece, pieces_of
+from pytest_aprqa.artifact.tensor_statistics import Statistics, Tally, holds_weights, l2_norm
 
 TYPES = [
     DType.F32,
@@ -47,7 +42,14 @@ def cut(info: TensorInfo, units: int) -> list[Piece]:
 
 def statistics(raw: np.ndarray, dtype: DType, shape: tuple[int, ...], units: int) -> Statistics:
     info = tensor_of(raw, dtype, shape)
-    return sum((look_at(piece, raw) for piece in cut(info, units)), Statistics())
+    return sum((tallied(piece, raw) for piece in cut(info, units)), Statistics())
+
+
+def tallied(piece: Piece, raw: np.ndarray) -> Statistics:
+    tally = Tally(piece)
+    for chunk in piece.chunks():
+        tally.add(raw, chunk)
+    return tally.statistics()
 
 
 @settings(max_examples=80, deadline=None)
@@ -110,12 +112,15 @@ def test_a_constant_tensor_gives_its_value(dtype: DType) -> None:
     assert statistics(raw, dtype, (4, 256), 2).constant == expected
 
 
-def test_a_tensor_larger_than_a_piece_is_cut_at_whole_rows() -> None:
-    info = TensorInfo("w", DType.BF16, (20_000, 1000), Path("model"), 0, 40_000_000)
-    pieces = pieces_of(info)
-    assert len(pieces) > 1
-    assert [piece.first for piece in pieces[1:]] == [piece.last for piece in pieces[:-1]]
-    assert pieces[-1].last == 20_000
+@pytest.mark.parametrize("chunk", [8, 1 << 20])
+def test_what_is_constant_in_each_chunk_need_not_be_so_in_all(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensor_pieces, "CHUNK_BYTES", chunk)
+    for values, constant in ((np.repeat([2.0, 3.0], 4), None), (np.repeat([2.0], 8), 2.0)):
+        raw = from_float32(values.astype(np.float32), DType.BF16)
+        found = statistics(raw, DType.BF16, (4, 2), 1000)
+        assert (found.constant, found.peak) == (constant, values.max())
 
 
 def test_rows_too_long_to_hold_are_looked_at_all_the_same() -> None:
