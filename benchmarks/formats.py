@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from mmap import mmap
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ def dense(directory: Path, gigabytes: float) -> list[Row]:
     for temperature, evict in (("warm", False), ("cold", True)):
         bound = HALF * speed[f"sequential read, {temperature}"]
         for form, artifact in made.items():
-            cost = best(check_whole, artifact, source, evict=evict)
+            both = [*artifact.files, *source.files]
+            cost = best(check_whole, artifact, source, evict=both if evict else ())
             size = bytes_of(artifact) + (bytes_of(source) if artifact is not source else 0)
             what = "G0" if artifact is source else "G0 and I-2 to I-4"
             rows.append(
@@ -178,10 +180,8 @@ def sparse(directory: Path, gigabytes: float) -> list[Row]:
 def yardsticks(path: Path, copy: Path) -> list[Row]:
     size = path.stat().st_size
     rows = []
-    for temperature, evict in (("warm", False), ("cold", True)):
-        seconds = min(
-            timed(read_through, path, evict=[path] if evict else []) for _ in range(REPEATS)
-        )
+    for temperature, evict in (("warm", []), ("cold", [path])):
+        seconds = best(read_through, path, evict=evict).seconds
         rows.append(Row(f"sequential read, {temperature}", size / seconds / GB, "GB/s"))
     seconds = min(timed(hash_through, path) for _ in range(REPEATS))
     rows.append(Row("sha256, which every conversion takes", size / seconds / GB, "GB/s"))
@@ -193,7 +193,7 @@ def yardsticks(path: Path, copy: Path) -> list[Row]:
 
 
 def read_through(path: Path) -> None:
-    buffer = bytearray(1 << 20)
+    buffer = mmap(-1, 1 << 20)  # at the start of a page, where the system copies to twice as fast
     with path.open("rb", buffering=0) as file:
         while file.readinto(buffer):
             pass
@@ -211,9 +211,7 @@ def copy_file(path: Path, copy: Path, sync: bool) -> None:
         subprocess.run(["sync", str(copy)], check=True)
 
 
-def timed(work: Callable[..., Any], *arguments: Any, evict: Iterable[Path] = ()) -> float:
-    for path in evict:
-        forget(path)
+def timed(work: Callable[..., Any], *arguments: Any) -> float:
     begin = time.perf_counter()
     work(*arguments)
     return time.perf_counter() - begin
@@ -227,15 +225,17 @@ def forget(path: Path) -> None:
 
 
 def best(
-    work: Callable[..., Any], *arguments: Any, evict: bool = False, repeats: int = REPEATS
+    work: Callable[..., Any], *arguments: Any, evict: Iterable[Path] = (), repeats: int = REPEATS
 ) -> Cost:
-    """Carry out a part in processes of their own; keep the quickest, and the most memory."""
+    """Carry out a part in processes of their own; keep the quickest, and the most memory.
+
+    Files to evict leave the page cache before the process is made, also for a yardstick: the host
+    of a virtual machine takes memory that is free for a while, and it costs time to get it back.
+    """
     costs = []
     for _ in range(repeats):
-        if evict:
-            for artifact in arguments:
-                for path in artifact.files:
-                    forget(path)
+        for path in evict:
+            forget(path)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             costs.append(pool.submit(cost_of, work, *arguments).result())
     return Cost(min(c.seconds for c in costs), max(c.peak_bytes for c in costs))
