@@ -6,9 +6,10 @@ part of the file's checksum, and whether the reference holds the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,9 +57,38 @@ class Look:
         )
 
 
-def look_through(
-    tensors: TensorFile, twins: Mapping[str, TensorSource] | None = None
-) -> list[Look]:
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A tensor of another file that should hold the same.
+
+    Attributes:
+        source: of the same dtype and shape.
+        order: for each row of the one its row in the other, shape (rows,); None for the same.
+            Chunks must be of whole rows then.
+    """
+
+    source: TensorSource
+    order: npt.NDArray[np.intp] | None = None
+
+    def open(self) -> _OpenTwin:
+        return _OpenTwin(self.source.data(), self.order)
+
+
+class _OpenTwin(NamedTuple):
+    data: Bytes
+    order: npt.NDArray[np.intp] | None
+
+    def part_of(self, chunk: Chunk) -> Bytes:
+        """Return the bytes that a chunk should hold."""
+        if self.order is None:
+            return self.data[chunk.begin : chunk.end]
+        rows = self.data.reshape(len(self.order), -1)
+        first, last = chunk.begin // rows.shape[1], chunk.end // rows.shape[1]
+        part: Bytes = rows[self.order[first:last]].reshape(-1)
+        return part
+
+
+def look_through(tensors: TensorFile, twins: Mapping[str, Twin] | None = None) -> list[Look]:
     """Look at every tensor that holds weights, several threads side by side.
 
     Args:
@@ -82,32 +112,34 @@ def _joined(info: TensorInfo, looks: Iterable[Look]) -> Look:
 
 
 def _jobs(
-    tensors: TensorFile, infos: Iterable[TensorInfo], twins: Mapping[str, TensorSource]
+    tensors: TensorFile, infos: Iterable[TensorInfo], twins: Mapping[str, Twin]
 ) -> Iterator[Callable[[], Look]]:
     summed = tensors.format is Format.APR
     cached = tensors.is_cached()
     for info in infos:
-        sides = [tensors.raw(info.name)]
-        if cached and info.name in twins:
-            twin = twins[info.name].data()
-            sides += [twin] if is_cached(twin) else []
+        raw = tensors.raw(info.name)
+        twin = twins[info.name].open() if cached and info.name in twins else None
+        if twin is not None and not is_cached(twin.data):
+            twin = None
         for piece in pieces_of(info):
             if not cached:
-                bring(piece.part_of(sides[0]))
-            yield partial(_look, piece, sides, summed)
+                bring(piece.part_of(raw))
+            yield partial(_look, piece, raw, twin, summed)
 
 
-def _look(piece: Piece, sides: Sequence[Bytes], summed: bool) -> Look:
+def _look(piece: Piece, raw: Bytes, twin: _OpenTwin | None, summed: bool) -> Look:
     """Look at a piece of a tensor, and at that of its twin if it has one."""
     tally: Tally | None = Tally(piece)
-    same, checksum = len(sides) > 1, 0
+    same, checksum = twin is not None, 0
+    sides = [raw] if twin is None else [raw, twin.data]
     with given_back(*map(piece.part_of, sides)):
         for chunk in piece.chunks():
-            data, *others = (side[chunk.begin : chunk.end] for side in sides)
-            same = same and all(equal(data, other) for other in others)
+            data = raw[chunk.begin : chunk.end]
+            if same and twin is not None:
+                same = equal(data, twin.part_of(chunk))
             if summed:
                 checksum = crc32(data, checksum)
-            tally = _added(tally, sides[0], chunk)
+            tally = _added(tally, raw, chunk)
     part = Summed(piece.info.offset + piece.begin, piece.nbytes, checksum)
     statistics = None if tally is None else tally.statistics()
     return Look(piece.info, statistics, same, (part,) if summed else ())

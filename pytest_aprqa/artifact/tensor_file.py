@@ -117,11 +117,11 @@ class TensorFile(Protocol):
         ...
 
     def bring(self, name: str, index: int = 0, parts: int = 1) -> None:
-        """Have the system read from the disk what `raw` returns."""
+        """Have the system read from the disk what `raw` returns, unless it holds the files already."""
         ...
 
     def is_cached(self) -> bool:
-        """Whether the system holds the files in memory, so that nothing has to be brought."""
+        """Whether the system held the files in memory when this was asked first."""
         ...
 
     def read(self, name: str) -> npt.NDArray[np.float32]:

@@ -35,6 +35,7 @@ class MappedTensors:
     def __init__(self) -> None:
         self._mapped: dict[Path, npt.NDArray[np.uint8]] = {}
         self._handed_out = HandedOut()
+        self._cached: bool | None = None
         self._tensors: dict[str, TensorInfo] = {}
         self._metadata: dict[str, Any] = {}
 
@@ -45,7 +46,7 @@ class MappedTensors:
     def again(self) -> Self:
         """Return another reader of the same files, which are mapped anew and not read again."""
         twin = copy.copy(self)
-        twin._mapped, twin._handed_out = {}, HandedOut()
+        twin._mapped, twin._handed_out, twin._cached = {}, HandedOut(), None
         for path in self._mapped:
             twin._map(path)
         return twin
@@ -68,10 +69,13 @@ class MappedTensors:
         return data
 
     def bring(self, name: str, index: int = 0, parts: int = 1) -> None:
-        bring(self._view(name, index, parts))
+        if not self.is_cached():
+            bring(self._view(name, index, parts))
 
     def is_cached(self) -> bool:
-        return all(map(is_cached, self._mapped.values()))
+        if self._cached is None:
+            self._cached = all(map(is_cached, self._mapped.values()))
+        return self._cached
 
     def _view(self, name: str, index: int, parts: int) -> npt.NDArray[np.uint8]:
         info = self._tensors[name]

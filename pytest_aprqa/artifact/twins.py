@@ -9,11 +9,12 @@ from pytest_aprqa.artifact.architecture import Layout
 from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.contents import model_tensors
 from pytest_aprqa.artifact.file_state import settled_state
-from pytest_aprqa.artifact.look import Look
+from pytest_aprqa.artifact.look import Look, Twin
 from pytest_aprqa.artifact.model import Artifact, ArtifactError
 from pytest_aprqa.artifact.names import Naming, naming_of, required_tensors
-from pytest_aprqa.artifact.row_order import to_gguf_layout
+from pytest_aprqa.artifact.row_order import gguf_rows
 from pytest_aprqa.artifact.tensor_file import TensorFile
+from pytest_aprqa.artifact.tensor_pieces import CHUNK_BYTES
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.tensor_statistics import is_float
 from pytest_aprqa.words import Format
@@ -23,16 +24,14 @@ _SAME: dict[tuple[str, str], frozenset[str]] = {}
 
 
 @contextmanager
-def twins_in(
-    reference: Artifact | None, tensors: TensorFile
-) -> Iterator[Mapping[str, TensorSource]]:
+def twins_in(reference: Artifact | None, tensors: TensorFile) -> Iterator[Mapping[str, Twin]]:
     """Yield the tensors of a reference whose bytes a file should hold, by the file's names.
 
     There are none without a reference of SafeTensors, or when it cannot be read, which is said of
     it elsewhere. Quantised tensors, those of another dtype or shape, and parts of stacks have none.
     """
     with ExitStack() as stack:
-        twins: Mapping[str, TensorSource] = {}
+        twins: Mapping[str, Twin] = {}
         if reference is not None and reference.format is Format.SAFETENSORS:
             with suppress(ArtifactError):
                 config, sources = stack.enter_context(model_tensors(reference))
@@ -42,7 +41,7 @@ def twins_in(
 
 def _by_name(
     config: ModelConfig, sources: Sequence[TensorSource], tensors: TensorFile
-) -> dict[str, TensorSource]:
+) -> dict[str, Twin]:
     naming = naming_of(tensors.tensors)
     twins = {}
     for slot, source in zip(required_tensors(config), sources, strict=True):
@@ -50,12 +49,15 @@ def _by_name(
         info = tensors.tensors.get(place.name)
         if info is None or place.parts > 1 or not is_float(info.dtype):
             continue
+        if (info.dtype, info.shape) != (source.dtype, source.shape):
+            continue
+        twin = Twin(source)
         if naming is Naming.GGUF:
             if slot.layout is Layout.PLUS_ONE:
                 continue  # stored as other values
-            source = to_gguf_layout(source, slot.layout, config)
-        if (info.dtype, info.shape) == (source.dtype, source.shape):
-            twins[place.name] = source
+            twin = Twin(source, gguf_rows(slot.layout, config))
+        if twin.order is None or info.nbytes <= CHUNK_BYTES * len(twin.order):
+            twins[place.name] = twin
     return twins
 
 
@@ -74,12 +76,12 @@ def states_of(reference: Artifact | None, artifact: Artifact) -> tuple[str, str]
 
 
 def remember_same(
-    states: tuple[str, str] | None, twins: Mapping[str, TensorSource], looks: Iterable[Look]
+    states: tuple[str, str] | None, twins: Mapping[str, Twin], looks: Iterable[Look]
 ) -> None:
     """Remember which tensors are finite and the same, as long as neither file is changed."""
     if states is not None:
         _SAME[states] = frozenset(
-            twins[look.info.name].name
+            twins[look.info.name].source.name
             for look in looks
             if look.same and look.statistics is not None and not look.statistics.not_finite
         )

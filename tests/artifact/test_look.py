@@ -11,7 +11,7 @@ import pytest
 from pytest_aprqa.artifact import tensor_pieces
 from pytest_aprqa.artifact.apr_write import write_apr
 from pytest_aprqa.artifact.crc32 import crc32_in_parts
-from pytest_aprqa.artifact.look import look_through
+from pytest_aprqa.artifact.look import Twin, look_through
 from pytest_aprqa.artifact.open import open_tensors
 from pytest_aprqa.artifact.safetensors_write import write_safetensors
 from pytest_aprqa.artifact.tensor_file import DType
@@ -53,7 +53,7 @@ def test_a_twin_is_the_same_unless_a_byte_of_it_is_not(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write_safetensors(path, sources(DType.BF16))
     with open_tensors(path) as file:
-        twins = {source.name: source for source in sources(DType.BF16)}
+        twins = {source.name: Twin(source) for source in sources(DType.BF16)}
         del twins["b"]
         looks = {look.info.name: look for look in look_through(file, twins)}
         assert {name: look.same for name, look in looks.items()} == {
@@ -63,10 +63,24 @@ def test_a_twin_is_the_same_unless_a_byte_of_it_is_not(tmp_path: Path) -> None:
             "d": True,
         }
         for place in (0, 8000, SHAPES["d"][0] * SHAPES["d"][1] * 2 - 1):
-            changed = twins["d"].data().copy()
+            changed = twins["d"].source.data().copy()
             changed[place] ^= 1
-            other = TensorSource("d", DType.BF16, SHAPES["d"], changed.copy)
+            other = Twin(TensorSource("d", DType.BF16, SHAPES["d"], changed.copy))
             again = {look.info.name: look for look in look_through(file, {**twins, "d": other})}
             assert not again["d"].same
             assert again["a"].same
             assert again["d"].statistics == looks["d"].statistics
+
+
+def test_rows_of_a_twin_may_lie_in_another_order(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, sources(DType.BF16))
+    order = np.random.default_rng(1).permutation(SHAPES["d"][0])
+    (stored,) = (source.data() for source in sources(DType.BF16) if source.name == "d")
+    moved = np.empty_like(stored).reshape(len(order), -1)
+    moved[order] = stored.reshape(len(order), -1)
+    twin = TensorSource("d", DType.BF16, SHAPES["d"], moved.reshape(-1).copy)
+    with open_tensors(path) as file:
+        for given, same in ((order, True), (order[::-1].copy(), False), (None, False)):
+            looks = {look.info.name: look for look in look_through(file, {"d": Twin(twin, given)})}
+            assert looks["d"].same is same
