@@ -99,16 +99,13 @@ def look_through(tensors: TensorFile, twins: Mapping[str, Twin] | None = None) -
     Returns:
         What was seen of each tensor, in file order.
     """
+    twins = twins or {}
     infos = [info for info in tensors.tensors.values() if holds_weights(info.dtype)]
-    looks = iter(side_by_side(_jobs(tensors, infos, twins or {})))
-    return [_joined(info, [next(looks) for _ in pieces_of(info)]) for info in infos]
-
-
-def _joined(info: TensorInfo, looks: Iterable[Look]) -> Look:
-    whole = Look(info, Statistics(), same=True)
-    for look in looks:
-        whole += look
-    return whole
+    looks = iter(side_by_side(_jobs(tensors, infos, twins)))
+    return [
+        sum((next(looks) for _ in pieces_of(info)), Look(info, Statistics(), info.name in twins))
+        for info in infos
+    ]
 
 
 def _jobs(
