@@ -84,8 +84,7 @@ class _OpenTwin(NamedTuple):
             return self.data[chunk.begin : chunk.end]
         rows = self.data.reshape(len(self.order), -1)
         first, last = chunk.begin // rows.shape[1], chunk.end // rows.shape[1]
-        part: Bytes = rows[self.order[first:last]].reshape(-1)
-        return part
+        return rows.take(self.order[first:last], axis=0).reshape(-1)
 
 
 def look_through(tensors: TensorFile, twins: Mapping[str, Twin] | None = None) -> list[Look]:

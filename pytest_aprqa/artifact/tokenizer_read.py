@@ -242,7 +242,7 @@ def _pairs(merges: Iterable[Any]) -> tuple[tuple[str, str], ...]:
     if {*map(len, pairs)} - {2} or {*map(type, chain.from_iterable(pairs))} - {str}:
         wrong = next(pair for pair in pairs if [*map(type, pair)] != [str, str])
         raise TypeError(f"merge {wrong!r} is no pair of texts")
-    return tuple((left, right) for left, right in pairs)
+    return tuple(map(tuple, pairs))
 
 
 def _read(path: Path) -> dict[str, Any]:
