@@ -30,6 +30,7 @@ from pytest_aprqa.artifact.side_by_side import side_by_side
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_source import TensorSource
 from pytest_aprqa.artifact.twins import known_same
+from pytest_aprqa.artifact.uncollected import uncollected
 from pytest_aprqa.judge.by_layer import ERROR_BY_LAYER, errors_by_layer
 from pytest_aprqa.judge.fidelity import first_not_finite
 from pytest_aprqa.judge.invariants import (
@@ -157,6 +158,7 @@ def _names(check: Check, laboratory: Laboratory) -> Judgement:
     return compare_names(_reference(laboratory), laboratory.artifact(check.cell))
 
 
+@uncollected()
 def compare_names(reference: Artifact, artifact: Artifact) -> Judgement:
     """I-2: the names in the two files correspond one to one."""
     with model_tensors(reference) as (config, tensors), open_tensors(artifact.path) as file:
@@ -181,6 +183,7 @@ def _dtypes(check: Check, laboratory: Laboratory) -> Judgement:
     return compare_dtypes(_reference(laboratory), laboratory.artifact(check.cell))
 
 
+@uncollected()
 def compare_dtypes(reference: Artifact, artifact: Artifact) -> Judgement:
     """I-3: each tensor has the dtype the conversion declared."""
     declared = declared_dtypes(reference, artifact)
@@ -214,11 +217,12 @@ def _comparisons(check: Check, laboratory: Laboratory) -> list[TensorComparison]
     """Return the comparison of each tensor; I-1 and I-4 look at the same, which reads every byte."""
     sides = _sides(check, laboratory)
     key = ("comparisons", " ".join(side.digest for side in sides))
-    return laboratory.once(key, lambda: list(compare_artifacts(*sides)))
+    return laboratory.once(key, lambda: compare_artifacts(*sides))
 
 
-def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[TensorComparison]:
-    """Yield the comparison of each tensor of the reference with the artifact's."""
+@uncollected()
+def compare_artifacts(reference: Artifact, artifact: Artifact) -> list[TensorComparison]:
+    """Return the comparison of each tensor of the reference with the artifact's."""
 
     def compare(ours: TensorSource, theirs: TensorSource) -> TensorComparison:
         step = step_of(rounds_to(reference, artifact, ours.dtype, theirs.dtype))
@@ -237,7 +241,7 @@ def compare_artifacts(reference: Artifact, artifact: Artifact) -> Iterator[Tenso
 
     with model_tensors(reference) as (_, tensors), model_tensors(artifact) as (_, others):
         twins = {source.name: source for source in others}
-        yield from side_by_side(comparisons())
+        return side_by_side(comparisons())
 
 
 def _same(ours: TensorSource) -> TensorComparison:
