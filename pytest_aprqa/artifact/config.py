@@ -58,7 +58,7 @@ class ModelConfig:
     max_position_embeddings: int
     rms_norm_eps: float
     rope_theta: float = DEFAULT_THETA
-    rope_scaling: Mapping[str, Any] | None = field(default=None, hash=False)
+    rope_scaling: Mapping[str, Any] | None = None
     partial_rotary_factor: float = 1.0
     local_rope_theta: float | None = None
     tied: bool = False
@@ -75,7 +75,7 @@ class ModelConfig:
     shared_expert_size: int | None = None
     parallel_norms: int | None = None
     dtype: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.num_layers > MOST_LAYERS:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 from pytest_aprqa.artifact.architecture import Architecture, Layout, TensorRule
 from pytest_aprqa.artifact.config import ModelConfig
@@ -70,7 +69,6 @@ class TensorSlot:
         return str(self.places[naming])
 
 
-@lru_cache(4)
 def required_tensors(config: ModelConfig) -> tuple[TensorSlot, ...]:
     """Return every tensor the model must have and none it must not, layer by layer.
 

@@ -13,6 +13,7 @@ from pytest_aprqa.artifact.config import ModelConfig
 from pytest_aprqa.artifact.config_gguf import config_to_gguf
 from pytest_aprqa.artifact.config_hf import config_from_hf, config_to_hf, read_hf_config
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.names import required_tensors
 
 LLAMA: dict[str, Any] = {
     "model_type": "llama",
@@ -208,3 +209,11 @@ def test_a_config_that_is_no_object_is_malformed(tmp_path: Path, text: str | Non
 def test_a_config_is_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     assert read_hf_config(tmp_path) == LLAMA
+
+
+@pytest.mark.parametrize("value", [["silu"], {"name": "silu"}, [[1], 2]])
+def test_an_activation_of_another_kind_does_not_keep_the_tensors_from_being_named(
+    value: Any,
+) -> None:
+    config = config_from_hf({**LLAMA, "hidden_act": value})
+    assert required_tensors(config) == required_tensors(config_from_hf(LLAMA))
