@@ -12,6 +12,7 @@ from pytest_aprqa.artifact.malformed import malformed
 
 _LENGTH = struct.Struct("<Q")
 _AHEAD = 1 << 20
+"""Bytes that are copied at once to cut texts out of."""
 
 
 class Cursor:

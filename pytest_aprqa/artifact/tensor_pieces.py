@@ -56,30 +56,31 @@ class Piece:
     first: int
     last: int
 
+    def _offset(self, unit: int) -> int:
+        """Return where a unit begins in the tensor's data: behind the one scale of APR_Q8."""
+        return min(_header_of(self.info) + unit * self.unit_bytes, self.info.nbytes)
+
     @property
     def begin(self) -> int:
-        """Where it begins in the data of its tensor; the one scale of APR_Q8 goes before."""
-        return _header_of(self.info) + self.first * self.unit_bytes
+        """Where it begins in the data of its tensor."""
+        return self._offset(self.first)
 
     @property
     def nbytes(self) -> int:
-        end = _header_of(self.info) + self.last * self.unit_bytes
-        return min(end, self.info.nbytes) - self.begin
+        return self._offset(self.last) - self.begin
 
     def part_of(self, raw: Bytes) -> Bytes:
         """Return its part of the data of its tensor."""
-        return raw[self.begin : self.begin + self.nbytes]
+        return raw[self.begin : self._offset(self.last)]
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield what is looked at together, one after the other."""
-        header = _header_of(self.info)
         total = prod(self.info.shape)
         step = max(1, _most_elements(self.info.dtype) // self.unit_elements)
         for first in range(self.first, self.last, step):
             last = min(first + step, self.last)
             elements = min(last * self.unit_elements, total) - first * self.unit_elements
-            end = min(header + last * self.unit_bytes, self.info.nbytes)
-            yield Chunk(header + first * self.unit_bytes, end, elements)
+            yield Chunk(self._offset(first), self._offset(last), elements)
 
     def decode(self, raw: Bytes, chunk: Chunk) -> npt.NDArray[np.float32]:
         """Return the values of a chunk, flat.

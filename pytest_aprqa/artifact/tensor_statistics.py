@@ -94,7 +94,7 @@ def is_float(dtype: DType) -> bool:
 
 def holds_weights(dtype: DType) -> bool:
     """Whether statistics say something: integers and booleans hold indices and codes."""
-    return dtype in _FLOATS or dtype not in PLAIN_BYTES
+    return is_float(dtype) or dtype not in PLAIN_BYTES
 
 
 def is_finite(data: Bytes, dtype: DType) -> bool:
