@@ -8,7 +8,8 @@ One run, side by side, on a llama of random bfloat16 weights with a vocabulary o
 * the speed of a plain sequential read of its weights file, with the file in the page cache (warm)
   and without (cold), that of its sha256, and that of `cp`, with and without the disk having it all;
 * G0, and I-2 to I-4 between the SafeTensors and each conversion, in bytes of files a second;
-* the conversions;
+* the conversions: until the file is there, as `cp` ends, until its sha256 is known too, and until the
+  disk has it;
 * decoders of quantised types against gguf-py's, on one core, in CPU time;
 * the peak of resident memory, mapped pages included, of each part, each in a process of its own;
   also for a sparse file of a model that does not fit the bound by far.
@@ -26,6 +27,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from enum import Enum
 from importlib.resources import files
 from mmap import mmap
 from multiprocessing import get_context
@@ -58,6 +60,14 @@ DECODER_RATIO = 3.0
 ELEMENTS_AT_ONCE = 1 << 18  # that the checks decode
 MEMORY_CONSTANT = 300e6
 REPEATS = 3
+
+
+class After(Enum):
+    """What a conversion is timed with, beside the file being there."""
+
+    NOTHING = "nothing"
+    DIGEST = "its sha256"
+    SYNC = "the disk having it"
 
 
 @dataclass(frozen=True)
@@ -134,11 +144,15 @@ def dense(directory: Path, gigabytes: float) -> list[Row]:
         rate = weights.stat().st_size / cost.seconds / GB
         bound = HALF * speed["cp"] if form is Format.APR else None
         rows.append(Row(f"convert safetensors to {form}", rate, "GB/s", bound))
-        rows.append(memory(f"convert to {form}", cost, largest))
-        synced = best(convert_fresh, source, form, directory / form, True)
+        digested = best(convert_fresh, source, form, directory / form, After.DIGEST)
+        rate = weights.stat().st_size / digested.seconds / GB
+        rows.append(Row(f"convert safetensors to {form}, until its sha256 is there", rate, "GB/s"))
+        synced = best(convert_fresh, source, form, directory / form, After.SYNC)
         rate = weights.stat().st_size / synced.seconds / GB
         bound = HALF * speed["cp, then sync"] if form is Format.APR else None
         rows.append(Row(f"convert safetensors to {form}, then sync", rate, "GB/s", bound))
+        peak = max(c.peak_bytes for c in (cost, digested, synced))
+        rows.append(memory(f"convert to {form}", Cost(cost.seconds, peak), largest))
     for temperature, evict in (("warm", False), ("cold", True)):
         bound = HALF * speed[f"sequential read, {temperature}"]
         for form, artifact in made.items():
@@ -184,7 +198,7 @@ def yardsticks(path: Path, copy: Path) -> list[Row]:
         seconds = best(read_through, path, evict=evict).seconds
         rows.append(Row(f"sequential read, {temperature}", size / seconds / GB, "GB/s"))
     seconds = min(timed(hash_through, path) for _ in range(REPEATS))
-    rows.append(Row("sha256, which every conversion takes", size / seconds / GB, "GB/s"))
+    rows.append(Row("sha256 of a file", size / seconds / GB, "GB/s"))
     for what, sync in (("cp", False), ("cp, then sync", True)):
         seconds = min(timed(copy_file, path, copy, sync) for _ in range(REPEATS))
         rows.append(Row(what, size / seconds / GB, "GB/s"))
@@ -252,11 +266,15 @@ def cost_of(work: Callable[..., Any], *arguments: Any) -> Cost:
     return Cost(seconds, int(status[status.index("VmHWM:") + 1]) * 1024)
 
 
-def convert_fresh(source: Artifact, form: Format, directory: Path, sync: bool = False) -> None:
+def convert_fresh(
+    source: Artifact, form: Format, directory: Path, after: After = After.NOTHING
+) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     made = convert(source, form, directory)
-    if sync:
+    if after is After.SYNC:
         subprocess.run(["sync", str(made.path)], check=True)
+    elif after is After.DIGEST:
+        assert made.digest
 
 
 def check_whole(artifact: Artifact, source: Artifact) -> None:

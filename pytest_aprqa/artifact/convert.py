@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aprqa.artifact.apr_write import write_apr
+from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.config_hf import config_to_hf
 from pytest_aprqa.artifact.contents import ModelContents, model_contents
 from pytest_aprqa.artifact.convert_dtype import (
@@ -54,8 +55,9 @@ def convert(
 ) -> Artifact:
     """Convert a model to another format.
 
-    The result, with `conversion.json` beside it, appears in `directory` whole or not at all; the
-    disk is not waited for, as `cp` does not wait for it.
+    The result, with `conversion.json` beside it, appears in `directory` whole or not at all.
+    Neither the disk is waited for, as `cp` does not wait for it, nor the digest of what was
+    written; `record_digest` adds it to `conversion.json`.
     Tensors stream through memory one at a time and keep their dtype where the target can hold it.
 
     Args:
@@ -81,8 +83,7 @@ def convert(
         with model_contents(source) as contents:
             changes = _write(contents, target, work, dtype)
             notes = conversion_notes(contents, target)
-        made = make_artifact(target, _main_path(target, work), "", digests)
-        _write_record(work, source, made, quantization, changes, notes, digests)
+        _write_record(work, source, target, quantization, changes, notes)
         shutil.rmtree(directory, ignore_errors=True)
         work.rename(directory)
     except OSError as error:
@@ -109,6 +110,23 @@ def converted_artifact(
         converted_from=source.digest,
         derived=source.derived or source.format is Format.GGUF,
     )
+
+
+def record_digest(made: Artifact, digests: DigestCache) -> None:
+    """Add the sha256 of what `convert` has made to its record, once they are known.
+
+    Raises:
+        ArtifactError: ENVIRONMENT when the file system refuses; NOT_FOUND when it is gone.
+    """
+    path = (made.path if made.path.is_dir() else made.path.parent) / RECORD_FILE
+    files = {file.name: digests.sha256(file) for file in made.files}
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise environment(path, error) from error
+    record["target"] |= {"digest": made.digest, "files": files}
+    with atomic_file(path) as file:
+        file.write(_json(record).encode())
 
 
 def _main_path(target: Format, directory: Path) -> Path:
@@ -158,22 +176,17 @@ def _with_head(contents: ModelContents, tensors: Sequence[TensorSource]) -> list
 def _write_record(
     directory: Path,
     source: Artifact,
-    made: Artifact,
+    target: Format,
     quantization: str | None,
     changes: Sequence[DTypeChange],
     notes: Sequence[str],
-    digests: DigestCache,
 ) -> None:
     _write_json(
         directory / RECORD_FILE,
         {
             "recipe": RECIPE,
             "source": {"format": source.format, "digest": source.digest},
-            "target": {
-                "format": made.format,
-                "digest": made.digest,
-                "files": {path.name: digests.sha256(path) for path in made.files},
-            },
+            "target": {"format": target},
             "quantization": quantization,
             "dtype_changes": [asdict(change) for change in changes],
             "notes": list(notes),
@@ -182,4 +195,8 @@ def _write_record(
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    path.write_text(_json(value), "utf-8")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from pytest_aprqa.artifact.file_state import state_of
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_file import require_regular
+from pytest_aprqa.artifact.pending_digest import PendingDigest, in_background
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# What this process has already read, by state of the file.
+# What this process has already read, or is reading, by state of the file.
 _READ: dict[str, str] = {}
+_PENDING: dict[str, Future[str]] = {}
 
 
 def sha256_of_file(path: Path) -> str:
@@ -31,10 +34,10 @@ def sha256_of_file(path: Path) -> str:
     return DigestCache().sha256(path)
 
 
-def remember(path: Path, sha256: str) -> None:
-    """Keep the sha256 of a file that this process has just written."""
+def remember(path: Path, sha256: Future[str]) -> None:
+    """Keep the sha256, as soon as it is there, of a file that this process has just written."""
     with suppress(OSError):
-        _READ[state_of(path)] = sha256
+        _PENDING[state_of(path)] = sha256
 
 
 def digest_of(sha256_by_name: Mapping[str, str]) -> str:
@@ -64,7 +67,7 @@ class DigestCache:
         """
         try:
             state = state_of(path)
-            sha256 = _READ.get(state) or self._recall(state) or _read(path)
+            sha256 = _READ.get(state) or self._recall(state) or _written(state) or _read(path)
             if state_of(path) == state:  # else it changed while it was read: no state has this
                 _READ[state] = sha256
                 self._keep(state, sha256)
@@ -84,6 +87,21 @@ class DigestCache:
         """
         return digest_of({path.name: self.sha256(path) for path in files})
 
+    def identity(self, files: Iterable[Path]) -> str | PendingDigest:
+        """Return the digest, pending when this process has written one of the files.
+
+        It is that of the files as they are now, whatever becomes of their names.
+
+        Raises:
+            ArtifactError: NOT_FOUND or ENVIRONMENT.
+        """
+        paths = list(files)
+        pending = {path.name: found for path in paths if (found := _pending(path)) is not None}
+        known = {path.name: self.sha256(path) for path in paths if path.name not in pending}
+        if not pending:
+            return digest_of(known)
+        return PendingDigest(in_background("digest", lambda: digest_of(known | _results(pending))))
+
     def _recall(self, state: str) -> str:
         if self.directory is None:
             return ""
@@ -100,6 +118,29 @@ class DigestCache:
             self.directory.mkdir(parents=True, exist_ok=True)
             with atomic_file(self.directory / state) as remembered:
                 remembered.write(sha256.encode())
+
+
+def _pending(path: Path) -> Future[str] | None:
+    try:
+        return _PENDING.get(state_of(path))
+    except OSError:
+        return None
+
+
+def _written(state: str) -> str:
+    """Return the sha256 of a file that this process has written, or "" when there is none."""
+    sha256 = _PENDING.get(state)
+    return "" if sha256 is None or sha256.exception() else sha256.result()
+
+
+def _results(pending: Mapping[str, Future[str]]) -> dict[str, str]:
+    found = {}
+    for name, sha256 in pending.items():
+        try:
+            found[name] = sha256.result()
+        except OSError as error:
+            raise environment(Path(name), error) from error
+    return found
 
 
 def _read(path: Path) -> str:

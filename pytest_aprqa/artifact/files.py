@@ -68,7 +68,7 @@ def make_artifact(
     derived: bool = False,
     expected_sha256: Mapping[str, str] | None = None,
 ) -> Artifact:
-    """Return the artifact at a path, its files digested.
+    """Return the artifact at a path, its files digested; what was just written soon will be.
 
     Raises:
         ArtifactError: MALFORMED (G0-FILE) when one is no file of the model; NOT_FOUND; ENVIRONMENT.
@@ -80,7 +80,7 @@ def make_artifact(
         format=form,
         path=path,
         files=files,
-        digest=digests.digest(files),
+        identity=digests.identity(files),
         source=source,
         converted_from=converted_from,
         derived=derived,

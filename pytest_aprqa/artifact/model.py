@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from pytest_aprqa.artifact.pending_digest import PendingDigest
 from pytest_aprqa.words import Format
 
 
@@ -49,7 +51,7 @@ class Artifact:
         path: what an engine is given: the directory for SafeTensors, the file for APR and GGUF.
         files: every file that belongs to it and can change an answer: weights, config, tokenizer,
             template.
-        digest: sha256 over the sorted (name, sha256) of `files`; the identity of the artifact.
+        identity: its digest, or one that is still being computed.
         source: where it was found, for people ("--model-path", "hub cache", "converted from ...").
         converted_from: digest of the artifact it was made from, or "".
         derived: the SafeTensors was made from a GGUF, so it is no ground truth of its own.
@@ -59,8 +61,24 @@ class Artifact:
     format: Format
     path: Path
     files: tuple[Path, ...]
-    digest: str
+    identity: str | PendingDigest
     source: str
     converted_from: str = ""
     derived: bool = False
     expected_sha256: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 over the sorted (name, sha256) of `files`; it is waited for.
+
+        Raises:
+            ArtifactError: ENVIRONMENT or NOT_FOUND, when a file just made could not be read again.
+        """
+        return str(self.identity)
+
+    def when_digested(self, follow: Callable[[], None]) -> None:
+        """Call a function once the digest is known, or cannot be."""
+        if isinstance(self.identity, PendingDigest):
+            self.identity.then(follow)
+        else:
+            follow()

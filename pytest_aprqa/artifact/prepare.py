@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_aprqa.artifact.convert import RECIPE, RECORD_FILE, convert, converted_artifact
+from pytest_aprqa.artifact.convert import (
+    RECIPE,
+    RECORD_FILE,
+    convert,
+    converted_artifact,
+    record_digest,
+)
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.locate import Located, locate
@@ -20,6 +28,8 @@ from pytest_aprqa.playbook.quantizations import several
 from pytest_aprqa.words import Cell, Format
 
 CACHE_VARIABLE = "APRQA_CACHE"
+
+_YEAR_SECONDS = 365 * 24 * 3600.0
 
 
 def default_cache_dir() -> Path:
@@ -135,6 +145,12 @@ class Workshop:
         """All artifacts that have been asked for."""
         return tuple(self._artifacts.values())
 
+    def settle(self) -> None:
+        """Return when every artifact that was asked for has its digest, or can have none."""
+        for artifact in self.known_artifacts:
+            with suppress(ArtifactError):
+                _ = artifact.digest
+
     def of(self, cell: Cell) -> Artifact:
         """Return the artifact of a cell, as `artifact` does."""
         assert cell.format is not None
@@ -178,15 +194,27 @@ class Workshop:
         """Return a conversion from the cache, or make it."""
         name = f"{form}{f'-{quantization.lower()}' if quantization else ''}-{RECIPE}"
         directory = self.cache_dir / "artifacts" / source.digest / name
+        # Released by the thread that hashes. Waiting without an end, filelock would refuse a thread
+        # that has acquired it before.
+        file = directory.with_name(f"{name}.lock")
+        lock = FileLock(file, timeout=_YEAR_SECONDS, thread_local=False)
         try:
             directory.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(directory.with_name(f"{name}.lock")):
+            with ExitStack() as held:
+                held.enter_context(lock)
                 cached = self._cached(source, form, directory)
                 if cached is not None:
                     return cached
-                return convert(source, form, directory, quantization, self.digests)
+                made = convert(source, form, directory, quantization, self.digests)
+                made.when_digested(partial(self._finish, made, held.pop_all()))
+                return made
         except OSError as error:
             raise environment(directory, error) from error
+
+    def _finish(self, made: Artifact, held: ExitStack) -> None:
+        """Let others use a conversion; without its digest on record they make it again."""
+        with held, suppress(ArtifactError):
+            record_digest(made, self.digests)
 
     def _cached(self, source: Artifact, form: Format, directory: Path) -> Artifact | None:
         """Return the conversion in a directory if it still is what its record says."""

@@ -50,7 +50,7 @@ def load_apr(path: Path, device: str) -> Loaded:
         ArtifactError: the file is malformed or of an unknown kind.
         EngineError: LOAD - no tokenizer inside, or weights that do not fit; UNSUPPORTED.
     """
-    artifact = Artifact(Format.APR, path, (path,), digest="", source="engine")
+    artifact = Artifact(Format.APR, path, (path,), identity="", source="engine")
     with model_contents(artifact) as contents, tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         config = _write_files(contents, directory)

@@ -6,8 +6,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pytest_aprqa.artifact.convert import RECORD_FILE, convert
+from pytest_aprqa.artifact.convert import RECORD_FILE, convert, record_digest
 from pytest_aprqa.artifact.convert_dtype import quantization_dtype
+from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
 from pytest_aprqa.run.facts import artifacts_at
@@ -51,14 +52,14 @@ def convert_to(source: Path, target: Path, quantization: str | None, *, force: b
     artifact = artifacts_at(source)[0]
     _require_free(source, target, force=force)
     if form is Format.SAFETENSORS:
-        return convert(artifact, form, target, quantization)
+        return _recorded(artifact, form, target, quantization)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise environment(target, error) from error
     try:
-        made = convert(artifact, form, work / "made", quantization)
+        made = _recorded(artifact, form, work / "made", quantization)
         (made.path.parent / RECORD_FILE).replace(record_beside(target))
         made.path.replace(target)
     except OSError as error:
@@ -66,6 +67,15 @@ def convert_to(source: Path, target: Path, quantization: str | None, *, force: b
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return artifacts_at(target)[0]
+
+
+def _recorded(
+    source: Artifact, form: Format, directory: Path, quantization: str | None
+) -> Artifact:
+    digests = DigestCache()
+    made = convert(source, form, directory, quantization, digests)
+    record_digest(made, digests)
+    return made
 
 
 def record_beside(target: Path) -> Path:

@@ -194,6 +194,7 @@ class Laboratory:
     def quiet(self) -> None:
         """Return when nothing of ours but the engine asked uses the machine."""
         self._ahead.wait()
+        self.workshop.settle()
 
     def change(self) -> ArtifactError | None:
         """Return what became of a file since it was looked at, or None when all are as they were.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from pytest_aprqa.artifact.apr_write import write_apr
-from pytest_aprqa.artifact.convert import RECORD_FILE, convert
+from pytest_aprqa.artifact.convert import RECORD_FILE, convert, record_digest
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.gguf_value import GgufType, GgufValue
@@ -100,7 +101,18 @@ def test_what_changes_its_dtype_is_on_record(model: Path, tmp_path: Path) -> Non
     assert {"tensor": NORM, "source": "BF16", "target": "F32", "lossless": True} in changes
     assert len(changes) == 5  # two norms a layer and the last one
     assert record(made)["source"]["digest"] == artifact(model).digest
-    assert record(made)["target"]["digest"] == made.digest
+
+
+def test_the_digest_is_on_record_once_it_is_known(model: Path, tmp_path: Path) -> None:
+    digests = DigestCache()
+    made = convert(artifact(model), Format.SAFETENSORS, tmp_path / "made", digests=digests)
+    before = record(made)
+    assert before["target"] == {"format": "safetensors"}
+    record_digest(made, digests)
+    after = record(made)
+    assert {**before, "target": after["target"]} == after
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in made.files}
+    assert after["target"] == {"format": "safetensors", "digest": made.digest, "files": files}
 
 
 @pytest.mark.parametrize(

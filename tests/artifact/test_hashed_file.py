@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
-from pytest_aprqa.artifact.digest import DigestCache, sha256_of_file
-from pytest_aprqa.artifact.hashed_file import hashed_file
+from pytest_aprqa.artifact.digest import DigestCache, digest_of, remember, sha256_of_file
+from pytest_aprqa.artifact.hashed_file import hashed_file, sha256_up_to
+from pytest_aprqa.artifact.model import ArtifactError
+from pytest_aprqa.artifact.pending_digest import in_background
 
 MIB = 1 << 20
 
@@ -23,6 +27,33 @@ def test_it_holds_what_was_written_and_its_checksums_are_known(tmp_path: Path) -
     assert (tmp_path / "file").read_bytes() == whole
     assert file.crc32 == zlib.crc32(whole)
     assert sha256_of_file(tmp_path / "file") == hashlib.sha256(whole).hexdigest()
+
+
+def test_it_is_there_before_its_sha256(tmp_path: Path) -> None:
+    whole = bytes(range(256)) * 4096 * 64
+    with hashed_file(tmp_path / "file") as file:
+        file.write(whole)
+    (tmp_path / "file").rename(tmp_path / "renamed")
+    identity = DigestCache().identity([tmp_path / "renamed"])
+    (tmp_path / "renamed").unlink()
+    found = hashlib.sha256(whole).hexdigest()
+    assert str(identity) == digest_of({"renamed": found})
+
+
+def test_one_that_is_cut_while_it_is_hashed_has_no_sha256(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"only this")
+    ends: SimpleQueue[int | None] = SimpleQueue()
+    for end in (4, 9, 4096, None):
+        ends.put(end)
+    handle = os.open(path, os.O_RDONLY)
+    sha256 = in_background("sha256", lambda: sha256_up_to(handle, ends))
+    remember(path, sha256)
+    with pytest.raises(ArtifactError, match="file: it was cut while it was read"):
+        str(DigestCache().identity([path]))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
+    assert sha256_of_file(path) == hashlib.sha256(b"only this").hexdigest()
 
 
 def test_a_change_behind_its_back_is_seen(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import json
 import multiprocessing
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.convert_dtype import quantization_dtype
 from pytest_aprqa.artifact.locate import locate
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
+from pytest_aprqa.artifact.pending_digest import PendingDigest, in_background
 from pytest_aprqa.artifact.prepare import Workshop, default_cache_dir
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.playbook.model_spec import ModelSpec
@@ -88,20 +91,56 @@ def test_a_changed_model_is_converted_anew(
     assert first.digest != second.digest
 
 
-@pytest.mark.parametrize("damage", ["bytes", "record", "gone"])
+@pytest.mark.parametrize("damage", ["bytes", "record", "unfinished", "gone"])
 def test_a_conversion_that_is_not_what_its_record_says_is_made_again(
     workshop: Any, model: Path, conversions: list[Format], damage: str
 ) -> None:
     made = workshop(model).artifact(Format.APR)
+    before = workshop(model).artifact(Format.APR).digest
+    assert conversions == [Format.APR]
     record = made.path.parent / "conversion.json"
     if damage == "bytes":
         made.path.write_bytes(made.path.read_bytes()[:-1] + b"\0")
         os.utime(made.path, ns=(1, 1))
     elif damage == "record":
         record.write_text("{")
+    elif damage == "unfinished":
+        record.write_text(json.dumps({**json.loads(record.read_text()), "target": {}}))
     else:
         made.path.unlink()
-    assert workshop(model).artifact(Format.APR).digest == made.digest
+    assert workshop(model).artifact(Format.APR).digest == before
+    assert conversions == [Format.APR, Format.APR]
+
+
+def test_who_asks_while_a_conversion_is_hashed_waits_for_its_record(
+    workshop: Any, model: Path, conversions: list[Format], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed, found = Event(), list[Artifact]()
+
+    def hashed_later(*arguments: Any) -> Artifact:
+        made = convert(*arguments)
+        conversions.append(made.format)
+        digest = in_background("digest", lambda: made.digest if hashed.wait(60) else "")
+        return replace(made, identity=PendingDigest(digest))
+
+    monkeypatch.setattr(prepare, "convert", hashed_later)
+    made = workshop(model).artifact(Format.APR)
+    other = Thread(target=lambda: found.append(workshop(model).artifact(Format.APR)))
+    other.start()
+    other.join(0.3)
+    assert other.is_alive()
+    hashed.set()
+    other.join(60)
+    assert found == [made]
+    assert conversions == [Format.APR]
+
+
+def test_one_whose_digest_cannot_be_recorded_is_made_again(
+    workshop: Any, model: Path, conversions: list[Format]
+) -> None:
+    made = workshop(model).artifact(Format.APR)
+    shutil.rmtree(made.path.parent)
+    assert workshop(model).artifact(Format.APR) == made
     assert conversions == [Format.APR, Format.APR]
 
 

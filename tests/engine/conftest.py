@@ -49,7 +49,7 @@ class Tiny:
 
 
 def artifact_at(kind: Format, path: Path) -> Artifact:
-    return Artifact(format=kind, path=path, files=(path,), digest="0" * 64, source="test")
+    return Artifact(format=kind, path=path, files=(path,), identity="0" * 64, source="test")
 
 
 def _tokenizer() -> Tokenizer:
