@@ -5,11 +5,11 @@
 
 One run, side by side, on a llama of random bfloat16 weights with a vocabulary of 32,000:
 
-* the speed of a plain sequential read of its weights file, with the file in the page cache (warm)
-  and without (cold), that of its sha256, and that of `cp`, with and without the disk having it all;
-* G0, and I-2 to I-4 between the SafeTensors and each conversion, in bytes of files a second;
-* the conversions: until the file is there, as `cp` ends, until its sha256 is known too, and until the
-  disk has it;
+* G0, and I-2 to I-4 between the SafeTensors and each conversion, in bytes of files a second, in turns
+  with a plain sequential read of the same files, with them in the page cache (warm) and without
+  (cold); the bound is half of what the read makes;
+* the conversions, in turns with `cp`: until the file is there, as `cp` ends, until its sha256 is known
+  too, and until the disk has it;
 * decoders of quantised types against gguf-py's, on one core, in CPU time;
 * the peak of resident memory, mapped pages included, of each part, each in a process of its own;
   also for a sparse file of a model that does not fit the bound by far.
@@ -24,10 +24,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import partial
 from importlib.resources import files
 from mmap import mmap
 from multiprocessing import get_context
@@ -59,15 +60,17 @@ HALF = 0.5
 DECODER_RATIO = 3.0
 ELEMENTS_AT_ONCE = 1 << 18  # that the checks decode
 MEMORY_CONSTANT = 300e6
-REPEATS = 3
+REPEATS = 5
+LARGEST = VOCABULARY * HIDDEN * 2
+"""Bytes of the largest tensor."""
 
 
 class After(Enum):
-    """What a conversion is timed with, beside the file being there."""
+    """What a conversion is timed with, after the file is there."""
 
-    NOTHING = "nothing"
-    DIGEST = "its sha256"
-    SYNC = "the disk having it"
+    NOTHING = ""
+    DIGEST = ", until its sha256 is known"
+    SYNC = ", then sync"
 
 
 @dataclass(frozen=True)
@@ -132,39 +135,61 @@ def table(rows: Iterable[Row]) -> list[str]:
 
 def dense(directory: Path, gigabytes: float) -> list[Row]:
     make_model(directory / "st", layers_of(gigabytes * GB), random_tensors)
+    source = make_artifact(Format.SAFETENSORS, directory / "st", "benchmark", DigestCache())
     weights = directory / "st" / "model.safetensors"
     rows = yardsticks(weights, directory / "copy")
-    speed = {row.what: row.value for row in rows}
-    source = make_artifact(Format.SAFETENSORS, directory / "st", "benchmark", DigestCache())
-    largest = VOCABULARY * HIDDEN * 2
     made = {Format.SAFETENSORS: source}
     for form in (Format.APR, Format.GGUF):
-        cost = best(convert_fresh, source, form, directory / form)
+        rows += conversions(source, form, directory)
         made[form] = convert(source, form, directory / form)
-        rate = weights.stat().st_size / cost.seconds / GB
-        bound = HALF * speed["cp"] if form is Format.APR else None
-        rows.append(Row(f"convert safetensors to {form}", rate, "GB/s", bound))
-        digested = best(convert_fresh, source, form, directory / form, After.DIGEST)
-        rate = weights.stat().st_size / digested.seconds / GB
-        rows.append(Row(f"convert safetensors to {form}, until its sha256 is there", rate, "GB/s"))
-        synced = best(convert_fresh, source, form, directory / form, After.SYNC)
-        rate = weights.stat().st_size / synced.seconds / GB
-        bound = HALF * speed["cp, then sync"] if form is Format.APR else None
-        rows.append(Row(f"convert safetensors to {form}, then sync", rate, "GB/s", bound))
-        peak = max(c.peak_bytes for c in (cost, digested, synced))
-        rows.append(memory(f"convert to {form}", Cost(cost.seconds, peak), largest))
-    for temperature, evict in (("warm", False), ("cold", True)):
-        bound = HALF * speed[f"sequential read, {temperature}"]
-        for form, artifact in made.items():
-            both = [*artifact.files, *source.files]
-            cost = best(check_whole, artifact, source, evict=both if evict else ())
-            size = bytes_of(artifact) + (bytes_of(source) if artifact is not source else 0)
-            what = "G0" if artifact is source else "G0 and I-2 to I-4"
-            rows.append(
-                Row(f"{what} [{form}], {temperature}", size / cost.seconds / GB, "GB/s", bound)
-            )
-            rows.append(memory(f"{what} [{form}], {temperature}", cost, largest))
+    for temperature in ("warm", "cold"):
+        for artifact in made.values():
+            rows += checks(artifact, source, temperature)
     return rows
+
+
+def conversions(source: Artifact, form: Format, directory: Path) -> list[Row]:
+    weights = source.path / "model.safetensors"
+    size, rows, peak = weights.stat().st_size, [], 0
+    for after in After:
+        yardstick = partial(copied, weights, directory / "copy", after is After.SYNC)
+        work = partial(best, convert_fresh, source, form, directory / form, after, repeats=1)
+        seconds, cost = in_turns(yardstick, work)
+        bound = HALF * size / seconds / GB
+        held = form is Format.APR and after is not After.DIGEST  # as cp computes none
+        what = f"convert safetensors to {form}{after.value}"
+        rows.append(Row(what, size / cost.seconds / GB, "GB/s", bound if held else None))
+        peak = max(peak, cost.peak_bytes)
+    return [*rows, memory(f"convert to {form}", Cost(0, peak), LARGEST)]
+
+
+def checks(artifact: Artifact, source: Artifact, temperature: str) -> list[Row]:
+    """Check an artifact, in turns with reading the same files from end to end."""
+    both = dict.fromkeys([*artifact.files, *source.files])
+    weights = [path for path in both if path.suffix != ".json"]
+    evict = {"warm": [], "cold": list(both)}[temperature]
+    yardstick = partial(read_cost, weights, evict)
+    work = partial(best, check_whole, artifact, source, evict=evict, repeats=1)
+    seconds, cost = in_turns(yardstick, work)
+    size = sum(path.stat().st_size for path in weights)
+    what = "G0" if artifact is source else "G0 and I-2 to I-4"
+    what = f"{what} [{artifact.format}], {temperature}"
+    return [
+        Row(what, size / cost.seconds / GB, "GB/s", HALF * size / seconds / GB),
+        memory(what, cost, LARGEST),
+    ]
+
+
+def in_turns(yardstick: Callable[[], float], work: Callable[[], Cost]) -> tuple[float, Cost]:
+    """Measure a yardstick and what is held against it in turns; keep the quickest of each.
+
+    A virtual machine is now quicker and now slower, for minutes, and so is its disk.
+
+    Returns:
+        The seconds of the yardstick; those of the work, with the most memory it took.
+    """
+    turns = [(yardstick(), work()) for _ in range(REPEATS)]
+    return min(seconds for seconds, _ in turns), least([cost for _, cost in turns])
 
 
 def sparse(directory: Path, gigabytes: float) -> list[Row]:
@@ -187,30 +212,41 @@ def sparse(directory: Path, gigabytes: float) -> list[Row]:
     what = f"G0 and I-2 to I-4, {bytes_of(one) / GB:.0f} GB sparse"
     return [
         Row(what, 2 * bytes_of(one) / cost.seconds / GB, "GB/s"),
-        memory(what, cost, VOCABULARY * HIDDEN * 2),
+        memory(what, cost, LARGEST),
     ]
 
 
 def yardsticks(path: Path, copy: Path) -> list[Row]:
+    """What the machine makes of its own, for whoever reads the table; no bound comes from these."""
     size = path.stat().st_size
-    rows = []
-    for temperature, evict in (("warm", []), ("cold", [path])):
-        seconds = best(read_through, path, evict=evict).seconds
-        rows.append(Row(f"sequential read, {temperature}", size / seconds / GB, "GB/s"))
-    seconds = min(timed(hash_through, path) for _ in range(REPEATS))
-    rows.append(Row("sha256 of a file", size / seconds / GB, "GB/s"))
-    for what, sync in (("cp", False), ("cp, then sync", True)):
-        seconds = min(timed(copy_file, path, copy, sync) for _ in range(REPEATS))
-        rows.append(Row(what, size / seconds / GB, "GB/s"))
-        copy.unlink()
-    return rows
+    seconds = {
+        "sequential read, warm": lambda: read_cost([path], []),
+        "sequential read, cold": lambda: read_cost([path], [path]),
+        "sha256": lambda: timed(hash_through, path),
+        "cp": lambda: copied(path, copy, False),
+        "cp, then sync": lambda: copied(path, copy, True),
+    }
+    return [
+        Row(what, size / min(measure() for _ in range(REPEATS)) / GB, "GB/s")
+        for what, measure in seconds.items()
+    ]
 
 
-def read_through(path: Path) -> None:
+def read_cost(paths: Sequence[Path], evict: Iterable[Path]) -> float:
+    return best(read_through, paths, evict=evict, repeats=1).seconds
+
+
+def copied(path: Path, copy: Path, sync: bool) -> float:
+    os.sync()
+    return timed(copy_file, path, copy, sync)
+
+
+def read_through(paths: Iterable[Path]) -> None:
     buffer = mmap(-1, 1 << 20)  # at the start of a page, where the system copies to twice as fast
-    with path.open("rb", buffering=0) as file:
-        while file.readinto(buffer):
-            pass
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
 
 
 def hash_through(path: Path) -> None:
@@ -241,26 +277,32 @@ def forget(path: Path) -> None:
 def best(
     work: Callable[..., Any], *arguments: Any, evict: Iterable[Path] = (), repeats: int = REPEATS
 ) -> Cost:
-    """Carry out a part in processes of their own; keep the quickest, and the most memory.
-
-    Files to evict leave the page cache before the process is made, also for a yardstick: the host
-    of a virtual machine takes memory that is free for a while, and it costs time to get it back.
-    """
+    """Carry out a part in processes of their own; keep the quickest, and the most memory."""
     costs = []
     for _ in range(repeats):
-        for path in evict:
-            forget(path)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            costs.append(pool.submit(cost_of, work, *arguments).result())
+            costs.append(pool.submit(cost_of, work, arguments, tuple(evict)).result())
+    return least(costs)
+
+
+def least(costs: Sequence[Cost]) -> Cost:
     return Cost(min(c.seconds for c in costs), max(c.peak_bytes for c in costs))
 
 
-def cost_of(work: Callable[..., Any], *arguments: Any) -> Cost:
-    """Time a part in a process that has its libraries imported, as that of a run has."""
+def cost_of(work: Callable[..., Any], arguments: tuple[Any, ...], evict: tuple[Path, ...]) -> Cost:
+    """Time a part in a process that has its libraries imported, as that of a run has.
+
+    Files to evict leave the page cache right before, and what is written takes the place of an
+    earlier copy, also for a yardstick: the host of a virtual machine takes memory that is free for
+    a while, and it costs more time to get that back than anything measured here.
+    """
     import gguf  # noqa: F401
 
     shipped = Path(str(files("pytest_aprqa") / "builtin" / "aprqa-reference"))
     check_artifact(make_artifact(Format.SAFETENSORS, shipped, "benchmark", DigestCache()))
+    os.sync()
+    for path in evict:
+        forget(path)
     seconds = timed(work, *arguments)
     status = Path("/proc/self/status").read_text().split()
     return Cost(seconds, int(status[status.index("VmHWM:") + 1]) * 1024)

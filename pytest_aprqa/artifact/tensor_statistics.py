@@ -8,11 +8,11 @@ top. So nothing is converted; only quantised types are decoded, in pieces that s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pytest_aprqa.artifact.bit_ends import Ends, ends_of
 from pytest_aprqa.artifact.dequantize import apr_q4_scales, decode_plain
 from pytest_aprqa.artifact.dtypes import PLAIN_BYTES
 from pytest_aprqa.artifact.tensor_file import DType, TensorInfo
@@ -37,6 +37,14 @@ class _FloatBits:
     def magnitude(self) -> int:
         """Mask of everything but the sign."""
         return self.sign - 1
+
+    def peak(self, ends: Ends) -> int:
+        """Return the largest magnitude.
+
+        Without a sign the largest is that of a negative number if there is any, and with one that
+        of a positive; what is left without the sign bit never exceeds the largest magnitude.
+        """
+        return max(ends.largest & self.magnitude, ends.signed_largest & self.magnitude)
 
 
 _FLOATS: dict[DType, _FloatBits] = {
@@ -104,38 +112,7 @@ def is_finite(data: Bytes, dtype: DType) -> bool:
         return False
     if not data.size:
         return True
-    return _Ends.of(data.view(kind.integer)).peak(kind) < kind.not_finite
-
-
-class _Ends(NamedTuple):
-    """The largest and the least of bits, read without a sign and with one."""
-
-    largest: int
-    least: int
-    signed_largest: int
-    signed_least: int
-
-    @classmethod
-    def of(cls, bits: npt.NDArray[np.unsignedinteger]) -> _Ends:
-        signed = bits.view(f"i{bits.itemsize}")
-        return cls(int(bits.max()), int(bits.min()), int(signed.max()), int(signed.min()))
-
-    def __or__(self, other: _Ends) -> _Ends:
-        """Return the ends of both together."""
-        return _Ends(
-            max(self.largest, other.largest),
-            min(self.least, other.least),
-            max(self.signed_largest, other.signed_largest),
-            min(self.signed_least, other.signed_least),
-        )
-
-    def peak(self, kind: _FloatBits) -> int:
-        """Return the largest magnitude.
-
-        Without a sign the largest is that of a negative number if there is any, and with one that
-        of a positive; what is left without the sign bit never exceeds the largest magnitude.
-        """
-        return max(self.largest & kind.magnitude, self.signed_largest & kind.magnitude)
+    return kind.peak(ends_of(data.view(kind.integer))) < kind.not_finite
 
 
 class Tally:
@@ -149,7 +126,7 @@ class Tally:
         self._piece = piece
         self._dtype = piece.info.dtype if is_float(piece.info.dtype) else DType.F32
         self._kind = _FLOATS[self._dtype]
-        self._ends: _Ends | None = None
+        self._ends: Ends | None = None
         self._elements = self._zeros = self._not_finite = self._rows = self._dead_rows = 0
 
     def add(self, raw: Bytes, chunk: Chunk) -> None:
@@ -171,10 +148,10 @@ class Tally:
         self._count(data.view(self._kind.integer))
 
     def _count(self, bits: npt.NDArray[np.unsignedinteger]) -> None:
-        ends, kind, row = _Ends.of(bits), self._kind, self._piece.row
+        ends, kind, row = ends_of(bits), self._kind, self._piece.row
         self._ends = ends if self._ends is None else self._ends | ends
         self._elements += bits.size
-        if ends.peak(kind) >= kind.not_finite:
+        if kind.peak(ends) >= kind.not_finite:
             self._not_finite += int(np.count_nonzero((bits & kind.magnitude) >= kind.not_finite))
         # A 0 and a -0 are each the least of one way to read the bits.
         zeros = 0 if ends.least else bits.size - int(np.count_nonzero(bits))
@@ -199,7 +176,7 @@ class Tally:
             self._rows,
             self._dead_rows,
             self._value(self._ends.least) if constant else None,
-            self._value(self._ends.peak(self._kind)),
+            self._value(self._kind.peak(self._ends)),
         )
 
     def _value(self, bits: int) -> float:
