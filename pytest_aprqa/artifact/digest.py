@@ -15,7 +15,7 @@ from pytest_aprqa.artifact.file_state import state_of
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_file import require_regular
-from pytest_aprqa.artifact.pending_digest import PendingDigest, in_background
+from pytest_aprqa.artifact.pending_digest import PendingDigest
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What this process has already read, or is reading, by state of the file.
@@ -100,7 +100,7 @@ class DigestCache:
         known = {path.name: self.sha256(path) for path in paths if path.name not in pending}
         if not pending:
             return digest_of(known)
-        return PendingDigest(in_background("digest", lambda: digest_of(known | _results(pending))))
+        return PendingDigest(lambda: digest_of(known | _results(pending)))
 
     def _recall(self, state: str) -> str:
         if self.directory is None:

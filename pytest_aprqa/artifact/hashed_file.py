@@ -15,7 +15,7 @@ from typing import BinaryIO
 from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.crc32 import crc32
 from pytest_aprqa.artifact.digest import remember
-from pytest_aprqa.artifact.pending_digest import in_background
+from pytest_aprqa.artifact.in_background import in_background
 
 _PIECE = 1 << 20
 """Bytes that are still in the core's own cache when their CRC-32 is taken after they were written."""
@@ -35,7 +35,8 @@ class HashedFile:
         self._size = 0
         self._ends: SimpleQueue[int | None] = SimpleQueue()
         handle = os.dup(file.fileno())
-        self.sha256 = in_background("sha256", lambda: sha256_up_to(handle, self._ends))
+        ends = self._ends
+        self.sha256 = in_background("sha256", lambda: sha256_up_to(handle, ends), daemon=True)
         self.crc32 = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -75,10 +74,3 @@ class Artifact:
             ArtifactError: ENVIRONMENT or NOT_FOUND, when a file just made could not be read again.
         """
         return str(self.identity)
-
-    def when_digested(self, follow: Callable[[], None]) -> None:
-        """Call a function once the digest is known, or cannot be."""
-        if isinstance(self.identity, PendingDigest):
-            self.identity.then(follow)
-        else:
-            follow()

@@ -1,24 +1,9 @@
-"""A digest that is still being computed."""
+"""A digest of what is still being hashed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from threading import Thread
-
-
-def in_background(name: str, work: Callable[[], str]) -> Future[str]:
-    """Begin work in a thread that the end of the process does not wait for."""
-    done: Future[str] = Future()
-
-    def carry_out() -> None:
-        try:
-            done.set_result(work())
-        except Exception as error:  # noqa: BLE001  # whoever waits gets it
-            done.set_exception(error)
-
-    Thread(target=carry_out, name=name, daemon=True).start()
-    return done
+from functools import cached_property
 
 
 class PendingDigest:
@@ -27,15 +12,23 @@ class PendingDigest:
     It equals every digest of the same text, and to another process it goes as its text.
     """
 
-    def __init__(self, future: Future[str]) -> None:
-        self._future = future
+    def __init__(self, wait: Callable[[], str]) -> None:
+        """Make one.
+
+        Args:
+            wait: returns the digest when it is there, or raises what has kept it from being.
+        """
+        self._wait = wait
+
+    @cached_property
+    def _text(self) -> str:
+        return self._wait()
 
     def __str__(self) -> str:
-        """Return the digest, or raise what computing it has raised."""
-        return self._future.result()
+        return self._text
 
     def __repr__(self) -> str:
-        return repr(str(self)) if self._future.done() else "<pending>"
+        return repr(self._text) if "_text" in vars(self) else "<pending>"
 
     def __eq__(self, other: object) -> bool:
         return str(self) == str(other) if isinstance(other, str | PendingDigest) else NotImplemented
@@ -45,7 +38,3 @@ class PendingDigest:
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (str(self),)
-
-    def then(self, follow: Callable[[], None]) -> None:
-        """Call a function once the digest is known, or cannot be."""
-        self._future.add_done_callback(lambda _: follow())

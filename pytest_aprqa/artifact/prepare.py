@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from pytest_aprqa.artifact.convert import (
 )
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
+from pytest_aprqa.artifact.in_background import in_background
 from pytest_aprqa.artifact.locate import Located, locate
 from pytest_aprqa.artifact.malformed import environment
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
@@ -81,6 +83,7 @@ class Workshop:
         self._located: Located | ArtifactError | None = None
         self._lock = threading.RLock()
         self._artifacts: dict[tuple[Format, str | None], Artifact] = {}
+        self._recording: list[Future[None]] = []
 
     @property
     def located(self) -> Located:
@@ -146,10 +149,8 @@ class Workshop:
         return tuple(self._artifacts.values())
 
     def settle(self) -> None:
-        """Return when every artifact that was asked for has its digest, or can have none."""
-        for artifact in self.known_artifacts:
-            with suppress(ArtifactError):
-                _ = artifact.digest
+        """Return when the digest of everything converted here is on record, or cannot be."""
+        wait(self._recording)
 
     def of(self, cell: Cell) -> Artifact:
         """Return the artifact of a cell, as `artifact` does."""
@@ -194,7 +195,7 @@ class Workshop:
         """Return a conversion from the cache, or make it."""
         name = f"{form}{f'-{quantization.lower()}' if quantization else ''}-{RECIPE}"
         directory = self.cache_dir / "artifacts" / source.digest / name
-        # Released by the thread that hashes. Waiting without an end, filelock would refuse a thread
+        # Released by the thread that records. Waiting without an end, filelock would refuse a thread
         # that has acquired it before.
         file = directory.with_name(f"{name}.lock")
         lock = FileLock(file, timeout=_YEAR_SECONDS, thread_local=False)
@@ -206,12 +207,13 @@ class Workshop:
                 if cached is not None:
                     return cached
                 made = convert(source, form, directory, quantization, self.digests)
-                made.when_digested(partial(self._finish, made, held.pop_all()))
+                record = partial(self._record, made, held.pop_all())
+                self._recording.append(in_background("record", record, daemon=False))
                 return made
         except OSError as error:
             raise environment(directory, error) from error
 
-    def _finish(self, made: Artifact, held: ExitStack) -> None:
+    def _record(self, made: Artifact, held: ExitStack) -> None:
         """Let others use a conversion; without its digest on record they make it again."""
         with held, suppress(ArtifactError):
             record_digest(made, self.digests)

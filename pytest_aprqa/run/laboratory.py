@@ -342,6 +342,7 @@ class Laboratory:
             self._borrowed.close()
         self._engines.close()
         self._logs.close()
+        self.workshop.settle()
 
 
 def workshop_of(plan: Plan, playbook: Path, settings: Settings) -> Workshop:

@@ -12,8 +12,8 @@ import pytest
 
 from pytest_aprqa.artifact.digest import DigestCache, digest_of, remember, sha256_of_file
 from pytest_aprqa.artifact.hashed_file import hashed_file, sha256_up_to
+from pytest_aprqa.artifact.in_background import in_background
 from pytest_aprqa.artifact.model import ArtifactError
-from pytest_aprqa.artifact.pending_digest import in_background
 
 MIB = 1 << 20
 
@@ -47,7 +47,7 @@ def test_one_that_is_cut_while_it_is_hashed_has_no_sha256(tmp_path: Path) -> Non
     for end in (4, 9, 4096, None):
         ends.put(end)
     handle = os.open(path, os.O_RDONLY)
-    sha256 = in_background("sha256", lambda: sha256_up_to(handle, ends))
+    sha256 = in_background("sha256", lambda: sha256_up_to(handle, ends), daemon=True)
     remember(path, sha256)
     with pytest.raises(ArtifactError, match="file: it was cut while it was read"):
         str(DigestCache().identity([path]))

@@ -16,7 +16,7 @@ from pytest_aprqa.artifact.convert import convert
 from pytest_aprqa.artifact.convert_dtype import quantization_dtype
 from pytest_aprqa.artifact.locate import locate
 from pytest_aprqa.artifact.model import Artifact, ArtifactError, ArtifactFault
-from pytest_aprqa.artifact.pending_digest import PendingDigest, in_background
+from pytest_aprqa.artifact.pending_digest import PendingDigest
 from pytest_aprqa.artifact.prepare import Workshop, default_cache_dir
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.playbook.model_spec import ModelSpec
@@ -120,8 +120,8 @@ def test_who_asks_while_a_conversion_is_hashed_waits_for_its_record(
     def hashed_later(*arguments: Any) -> Artifact:
         made = convert(*arguments)
         conversions.append(made.format)
-        digest = in_background("digest", lambda: made.digest if hashed.wait(60) else "")
-        return replace(made, identity=PendingDigest(digest))
+        later = PendingDigest(lambda: made.digest if hashed.wait(60) else "")
+        return replace(made, identity=later)
 
     monkeypatch.setattr(prepare, "convert", hashed_later)
     made = workshop(model).artifact(Format.APR)
@@ -135,13 +135,34 @@ def test_who_asks_while_a_conversion_is_hashed_waits_for_its_record(
     assert conversions == [Format.APR]
 
 
-def test_one_whose_digest_cannot_be_recorded_is_made_again(
-    workshop: Any, model: Path, conversions: list[Format]
+def test_one_that_cannot_be_hashed_is_made_again(
+    workshop: Any, model: Path, conversions: list[Format], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = workshop(model).artifact(Format.APR)
-    shutil.rmtree(made.path.parent)
-    assert workshop(model).artifact(Format.APR) == made
+    def broken() -> str:
+        raise ArtifactError(ArtifactFault.ENVIRONMENT, "the disk is broken")
+
+    def not_hashed(*arguments: Any) -> Artifact:
+        conversions.append(Format.APR)
+        return replace(convert(*arguments), identity=PendingDigest(broken))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(prepare, "convert", not_hashed)
+        shop = workshop(model)
+        made = shop.artifact(Format.APR)
+        shop.settle()
+    with pytest.raises(ArtifactError, match="the disk is broken"):
+        _ = made.digest
+    assert workshop(model).artifact(Format.APR).path == made.path
     assert conversions == [Format.APR, Format.APR]
+
+
+def test_what_is_settled_is_on_record(workshop: Any, model: Path) -> None:
+    shop = workshop(model)
+    made = [shop.artifact(form) for form in (Format.APR, Format.GGUF)]
+    shop.settle()
+    for artifact in made:
+        record = json.loads((artifact.path.parent / "conversion.json").read_text())
+        assert record["target"]["digest"] == artifact.digest
 
 
 def test_a_model_that_is_only_a_gguf_gets_a_derived_reference(
