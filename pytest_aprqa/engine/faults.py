@@ -34,6 +34,15 @@ def says_no_memory(words: str) -> bool:
     return bool(_NO_MEMORY.search(words))
 
 
+def has_no_way(error: BaseException | None) -> bool:
+    """Whether an error came of a system that has no network to send anything by."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.ENETDOWN):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def fault_of(error: Exception, otherwise: Fault) -> EngineError:
     """Return what an exception inside a driver means; `otherwise` when nothing tells."""
     if isinstance(error, EngineError):
@@ -43,6 +52,9 @@ def fault_of(error: Exception, otherwise: Fault) -> EngineError:
     words = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         return EngineError(Fault.ENVIRONMENT, f"a package is missing: {error}")
+    if has_no_way(error):
+        message = f"this machine does not reach its own servers: {error}; is its loopback up?"
+        return EngineError(Fault.ENVIRONMENT, message)
     if isinstance(error, OSError) and error.errno in _MACHINE:
         return EngineError(Fault.ENVIRONMENT, words)
     if isinstance(error, MemoryError) or says_no_memory(words):

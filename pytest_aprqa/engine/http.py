@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from pytest_aprqa.engine.faults import has_no_way
 from pytest_aprqa.engine.http_answer import (
     RAW,
     StreamedAnswer,
@@ -35,7 +36,8 @@ def serve_generate(endpoint: Endpoint, request: Request, timeout: float) -> Gene
     `streamed_usage` and `seconds_to_first_token` those of the streamed one.
 
     Raises:
-        EngineError: PROTOCOL - not an answer as the API defines it; TIMEOUT.
+        EngineError: PROTOCOL - not an answer as the API defines it; TIMEOUT; ENVIRONMENT - this
+            machine has no network to reach even itself.
     """
     deadline = time.monotonic() + timeout
     with HttpClient(endpoint) as client:
@@ -134,6 +136,10 @@ class HttpClient:
         except httpx.TimeoutException as error:
             raise EngineError(Fault.TIMEOUT, f"{path} did not answer in time") from error
         except httpx.HTTPError as error:
+            if has_no_way(error):
+                where = self._endpoint.base_url
+                message = f"this machine has no way to {where}: {error}; is the interface up?"
+                raise EngineError(Fault.ENVIRONMENT, message) from error
             raise protocol_error(f"{path}: {type(error).__name__}: {error}") from error
 
     def _body(self, request: Request, stream: bool) -> dict[str, Any]:

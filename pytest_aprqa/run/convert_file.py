@@ -49,33 +49,29 @@ def convert_to(source: Path, target: Path, quantization: str | None, *, force: b
     form = format_of_target(target)
     if quantization is not None:
         quantization_dtype(quantization, form)
-    artifact = artifacts_at(source)[0]
+    digests = DigestCache()
+    artifact = artifacts_at(source, digests)[0]
     _require_free(source, target, force=force)
     if form is Format.SAFETENSORS:
-        return _recorded(artifact, form, target, quantization)
+        made = convert(artifact, form, target, quantization, digests)
+        record_digest(made, digests)
+        return made
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise environment(target, error) from error
     try:
-        made = _recorded(artifact, form, work / "made", quantization)
-        (made.path.parent / RECORD_FILE).replace(record_beside(target))
-        made.path.replace(target)
+        made = convert(artifact, form, work / "made", quantization, digests)
+        named = made.path.rename(made.path.with_name(target.name))
+        record_digest(artifacts_at(named, digests)[0], digests)
+        (named.parent / RECORD_FILE).replace(record_beside(target))
+        named.replace(target)
     except OSError as error:
         raise environment(target, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return artifacts_at(target)[0]
-
-
-def _recorded(
-    source: Artifact, form: Format, directory: Path, quantization: str | None
-) -> Artifact:
-    digests = DigestCache()
-    made = convert(source, form, directory, quantization, digests)
-    record_digest(made, digests)
-    return made
+    return artifacts_at(target, digests)[0]
 
 
 def record_beside(target: Path) -> Path:

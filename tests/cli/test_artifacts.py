@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from hashlib import sha256
 
 import pytest
 
@@ -46,11 +47,15 @@ def test_what_breaks_the_contract_is_told_in_every_format(cli, damaged):
 
 
 def test_a_model_is_converted_there_and_back_with_a_record(cli, builtin, tmp_path):
-    assert cli("convert", builtin, "out/model.gguf", "--quantize", "Q8_0").code == 0
-    record = json.loads((tmp_path / "out" / "model.gguf.conversion.json").read_text())
+    made = cli("convert", builtin, "out/small.gguf", "--quantize", "Q8_0")
+    assert made.code == 0
+    record = json.loads((tmp_path / "out" / "small.gguf.conversion.json").read_text())
+    found = sha256((tmp_path / "out" / "small.gguf").read_bytes()).hexdigest()
+    assert record["target"]["files"] == {"small.gguf": found}
+    assert made.out.split()[-1] == record["target"]["digest"]
     assert record["quantization"] == "Q8_0"
     assert record["dtype_changes"]
-    assert cli("convert", "out/model.gguf", "back").code == 0
+    assert cli("convert", "out/small.gguf", "back").code == 0
     assert (tmp_path / "back" / "model.safetensors").is_file()
     assert cli("convert", "back", "again.apr").code == 0
     assert cli("validate-contract", "again.apr").code == 0

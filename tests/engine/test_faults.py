@@ -23,11 +23,20 @@ from pytest_aprqa.engine.protocol import EngineError, Fault
         (OSError(errno.EMFILE, "too many open files"), Fault.ENVIRONMENT),
         (OSError(errno.EADDRINUSE, "address already in use"), Fault.ENVIRONMENT),
         (OSError(errno.ENOSPC, "no space left"), Fault.ENVIRONMENT),
+        (OSError(errno.ENETUNREACH, "network is unreachable"), Fault.ENVIRONMENT),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), Fault.CRASH),
         (IndexError("index out of range"), Fault.CRASH),
     ],
 )
 def test_an_exception_is_attributed_by_its_kind_and_words(error: Exception, fault: Fault) -> None:
     assert fault_of(error, otherwise=Fault.CRASH).fault is fault
+
+
+def test_what_an_error_came_of_tells_too() -> None:
+    error = RuntimeError("no connection")
+    error.__cause__ = OSError(errno.ENETDOWN, "network is down")
+    found = fault_of(error, otherwise=Fault.LOAD)
+    assert (found.fault, "is its loopback up?" in found.message) == (Fault.ENVIRONMENT, True)
 
 
 def test_an_engine_error_keeps_its_own_fault() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import threading
@@ -288,3 +289,17 @@ def test_no_event_does_anything_but_be_taken_or_be_refused(event: object, chat: 
     with suppress(EngineError):
         answer.take("data: " + json.dumps(event))
     assert all(isinstance(piece, str) for piece in answer.pieces)
+
+
+def test_a_machine_that_reaches_nobody_is_no_fault_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)  # a loopback that is down
+    with pytest.raises(
+        EngineError, match=r"no way to http://127\.0\.0\.1:9: .*unreachable"
+    ) as caught:
+        serve_generate(Endpoint("http://127.0.0.1:9", "the-model", ""), RAW_REQUEST, LIMIT)
+    assert caught.value.fault is Fault.ENVIRONMENT
