@@ -39,7 +39,7 @@ def has_no_way(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.ENETDOWN):
             return True
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return False
 
 
