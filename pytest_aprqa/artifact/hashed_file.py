@@ -20,7 +20,7 @@ from pytest_aprqa.artifact.in_background import in_background
 _PIECE = 1 << 20
 """Bytes that are still in the core's own cache when their CRC-32 is taken after they were written."""
 
-_READ = 1 << 18
+_READ = 1 << 20
 
 
 class HashedFile:
