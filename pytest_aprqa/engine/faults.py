@@ -35,12 +35,11 @@ def says_no_memory(words: str) -> bool:
 
 
 def has_no_way(error: BaseException | None) -> bool:
-    """Whether an error came of a system that has no network to send anything by."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.ENETDOWN):
-            return True
-        error = error.__cause__
-    return False
+    """Whether a connection failed because the system has no network to send anything by."""
+    while type(error).__name__ == "ConnectError":  # httpx's, and httpcore's that it came of
+        assert error is not None
+        error = error.__cause__ or error.__context__
+    return isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.ENETDOWN)
 
 
 def fault_of(error: Exception, otherwise: Fault) -> EngineError:
