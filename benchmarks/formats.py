@@ -41,7 +41,7 @@ from synthetic import HIDDEN, SHAPE, VOCABULARY, lay_out, layers_of, make_model,
 
 from pytest_aprqa.artifact.check import check_artifact
 from pytest_aprqa.artifact.config_hf import config_from_hf
-from pytest_aprqa.artifact.convert import convert
+from pytest_aprqa.artifact.convert import convert, converted_artifact
 from pytest_aprqa.artifact.decoded_rows import DecodedRows
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.dtypes import from_float32
@@ -141,7 +141,7 @@ def dense(directory: Path, gigabytes: float) -> list[Row]:
     made = {Format.SAFETENSORS: source}
     for form in (Format.APR, Format.GGUF):
         rows += conversions(source, form, directory)
-        made[form] = convert(source, form, directory / form)
+        made[form] = converted_artifact(source, form, directory / form, DigestCache())
     for temperature in ("warm", "cold"):
         for artifact in made.values():
             rows += checks(artifact, source, temperature)
@@ -149,11 +149,12 @@ def dense(directory: Path, gigabytes: float) -> list[Row]:
 
 
 def conversions(source: Artifact, form: Format, directory: Path) -> list[Row]:
+    """Convert a model several times; the last result stays in a directory named for the format."""
     weights = source.path / "model.safetensors"
     size, rows, peak = weights.stat().st_size, [], 0
     for after in After:
         yardstick = partial(copied, weights, directory / "copy", after is After.SYNC)
-        work = partial(best, convert_fresh, source, form, directory / form, after, repeats=1)
+        work = partial(apart, convert_fresh, source, form, directory / form, after)
         seconds, cost = in_turns(yardstick, work)
         bound = HALF * size / seconds / GB
         held = form is Format.APR and after is not After.DIGEST  # as cp computes none
@@ -169,7 +170,7 @@ def checks(artifact: Artifact, source: Artifact, temperature: str) -> list[Row]:
     weights = [path for path in both if path.suffix != ".json"]
     evict = {"warm": [], "cold": list(both)}[temperature]
     yardstick = partial(read_cost, weights, evict)
-    work = partial(best, check_whole, artifact, source, evict=evict, repeats=1)
+    work = partial(apart, check_whole, artifact, source, evict=evict)
     seconds, cost = in_turns(yardstick, work)
     size = sum(path.stat().st_size for path in weights)
     what = "G0" if artifact is source else "G0 and I-2 to I-4"
@@ -189,7 +190,9 @@ def in_turns(yardstick: Callable[[], float], work: Callable[[], Cost]) -> tuple[
         The seconds of the yardstick; those of the work, with the most memory it took.
     """
     turns = [(yardstick(), work()) for _ in range(REPEATS)]
-    return min(seconds for seconds, _ in turns), least([cost for _, cost in turns])
+    costs = [cost for _, cost in turns]
+    quickest = Cost(min(c.seconds for c in costs), max(c.peak_bytes for c in costs))
+    return min(seconds for seconds, _ in turns), quickest
 
 
 def sparse(directory: Path, gigabytes: float) -> list[Row]:
@@ -208,7 +211,7 @@ def sparse(directory: Path, gigabytes: float) -> list[Row]:
         )
         for name in ("one", "other")
     )
-    cost = best(check_whole, other, one, repeats=1)
+    cost = apart(check_whole, other, one)
     what = f"G0 and I-2 to I-4, {bytes_of(one) / GB:.0f} GB sparse"
     return [
         Row(what, 2 * bytes_of(one) / cost.seconds / GB, "GB/s"),
@@ -233,7 +236,7 @@ def yardsticks(path: Path, copy: Path) -> list[Row]:
 
 
 def read_cost(paths: Sequence[Path], evict: Iterable[Path]) -> float:
-    return best(read_through, paths, evict=evict, repeats=1).seconds
+    return apart(read_through, paths, evict=evict).seconds
 
 
 def copied(path: Path, copy: Path, sync: bool) -> float:
@@ -274,19 +277,10 @@ def forget(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def best(
-    work: Callable[..., Any], *arguments: Any, evict: Iterable[Path] = (), repeats: int = REPEATS
-) -> Cost:
-    """Carry out a part in processes of their own; keep the quickest, and the most memory."""
-    costs = []
-    for _ in range(repeats):
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            costs.append(pool.submit(cost_of, work, arguments, tuple(evict)).result())
-    return least(costs)
-
-
-def least(costs: Sequence[Cost]) -> Cost:
-    return Cost(min(c.seconds for c in costs), max(c.peak_bytes for c in costs))
+def apart(work: Callable[..., Any], *arguments: Any, evict: Iterable[Path] = ()) -> Cost:
+    """Carry out a part in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(cost_of, work, arguments, tuple(evict)).result()
 
 
 def cost_of(work: Callable[..., Any], arguments: tuple[Any, ...], evict: tuple[Path, ...]) -> Cost:

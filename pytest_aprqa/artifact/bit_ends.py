@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pytest_aprqa.artifact.foreign import address_of
+
 Bits = npt.NDArray[np.unsignedinteger]
 
 _SOURCE = Path(__file__).parent / "native" / "ends.c"
@@ -41,7 +43,7 @@ def ends_of(bits: Bits) -> Ends:
         return ends_by_numpy(bits)
     ends = np.empty(4, bits.dtype)
     find = getattr(library, f"ends{8 * bits.itemsize}")
-    find(_address(bits), ctypes.c_size_t(bits.size), _address(ends))
+    find(address_of(bits), ctypes.c_size_t(bits.size), address_of(ends))
     return Ends(*ends[:2].tolist(), *ends[2:].view(f"i{bits.itemsize}").tolist())
 
 
@@ -59,7 +61,3 @@ def compiled() -> ctypes.CDLL | None:
         return ctypes.CDLL(str(_SOURCE.with_name(f"ends-{digest}.so")))
     except OSError:
         return None
-
-
-def _address(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)

@@ -18,6 +18,14 @@ _WIDER = {
 }
 
 
+RECORD_FILE = "conversion.json"
+
+
+def record_of(made: Artifact) -> Path:
+    """Return where the record of a conversion lies."""
+    return (made.path if made.path.is_dir() else made.path.parent) / RECORD_FILE
+
+
 def declared_dtypes(reference: Artifact, artifact: Artifact) -> dict[str, DType]:
     """Return the dtype that each changed tensor of an artifact was declared to have.
 
@@ -65,7 +73,6 @@ def is_lossless(ours: DType, theirs: DType) -> bool:
 
 
 def _changes(artifact: Artifact) -> list[dict[str, str]]:
-    directory = artifact.path if artifact.path.is_dir() else artifact.path.parent
-    record = Path(directory, "conversion.json")
-    changes: list[dict[str, str]] = json.loads(record.read_text(encoding="utf-8"))["dtype_changes"]
+    record = json.loads(record_of(artifact).read_text(encoding="utf-8"))
+    changes: list[dict[str, str]] = record["dtype_changes"]
     return changes

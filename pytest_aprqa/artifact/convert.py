@@ -15,6 +15,7 @@ from pytest_aprqa.artifact.apr_write import write_apr
 from pytest_aprqa.artifact.atomic_file import atomic_file
 from pytest_aprqa.artifact.config_hf import config_to_hf
 from pytest_aprqa.artifact.contents import ModelContents, model_contents
+from pytest_aprqa.artifact.conversion_record import RECORD_FILE, record_of
 from pytest_aprqa.artifact.convert_dtype import (
     DTypeChange,
     quantization_dtype,
@@ -38,8 +39,6 @@ from pytest_aprqa.words import Format
 
 RECIPE = 3
 """Version of what `convert` writes; a higher one makes cached conversions again."""
-
-RECORD_FILE = "conversion.json"
 
 _SHARD_BYTES = 5 * 10**9  # as transformers shards
 _FILE_NAMES = {Format.APR: "model.apr", Format.GGUF: "model.gguf"}
@@ -118,7 +117,7 @@ def record_digest(made: Artifact, digests: DigestCache) -> None:
     Raises:
         ArtifactError: ENVIRONMENT when the file system refuses; NOT_FOUND when it is gone.
     """
-    path = (made.path if made.path.is_dir() else made.path.parent) / RECORD_FILE
+    path = record_of(made)
     files = {file.name: digests.sha256(file) for file in made.files}
     try:
         record = json.loads(path.read_text("utf-8"))

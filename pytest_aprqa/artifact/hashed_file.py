@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from mmap import mmap
 from pathlib import Path
 from queue import SimpleQueue
@@ -35,8 +36,8 @@ class HashedFile:
         self._size = 0
         self._ends: SimpleQueue[int | None] = SimpleQueue()
         handle = os.dup(file.fileno())
-        ends = self._ends
-        self.sha256 = in_background("sha256", lambda: sha256_up_to(handle, ends), daemon=True)
+        hashing = partial(sha256_up_to, handle, self._ends)
+        self.sha256 = in_background("sha256", hashing, daemon=True)
         self.crc32 = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

@@ -13,6 +13,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from pytest_aprqa.artifact.foreign import LIBC
 from pytest_aprqa.artifact.malformed import environment, malformed
 from pytest_aprqa.artifact.model import ArtifactError, ArtifactFault
 from pytest_aprqa.artifact.model_file import require_regular
@@ -29,8 +30,6 @@ _BROUGHT = 1 << 24
 _SAMPLED = 1 << 22
 _FEW_OF = 16
 """Bytes of which one page is asked for whether it is in memory; and of how many pages one may not be."""
-
-_LIBC = ctypes.CDLL(None)
 
 
 def map_file(path: Path) -> npt.NDArray[np.uint8]:
@@ -104,7 +103,7 @@ def is_cached(data: npt.NDArray[np.uint8]) -> bool:
 
 def _is_resident(address: int) -> bool:
     seen = ctypes.c_ubyte()
-    failed = _LIBC.mincore(ctypes.c_void_p(address), ctypes.c_size_t(1), ctypes.byref(seen))
+    failed = LIBC.mincore(ctypes.c_void_p(address), ctypes.c_size_t(1), ctypes.byref(seen))
     return not failed and bool(seen.value & 1)
 
 

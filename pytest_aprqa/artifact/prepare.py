@@ -12,13 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_aprqa.artifact.convert import (
-    RECIPE,
-    RECORD_FILE,
-    convert,
-    converted_artifact,
-    record_digest,
-)
+from pytest_aprqa.artifact.conversion_record import RECORD_FILE
+from pytest_aprqa.artifact.convert import RECIPE, convert, converted_artifact, record_digest
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.in_background import in_background

@@ -7,11 +7,10 @@ import ctypes
 import numpy as np
 import numpy.typing as npt
 
+from pytest_aprqa.artifact.foreign import LIBC, address_of
 from pytest_aprqa.artifact.tensor_file import DType
 from pytest_aprqa.artifact.tensor_pieces import CHUNK_BYTES
 from pytest_aprqa.artifact.tensor_statistics import is_finite
-
-_LIBC = ctypes.CDLL(None)
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -39,5 +38,5 @@ def equal(one: Bytes, other: Bytes) -> bool:
     Numpy would write down for each number whether it is, which takes nearly twice as long.
     """
     one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
-    addresses = (ctypes.c_void_p(data.ctypes.data) for data in (one, other))
-    return int(_LIBC.memcmp(*addresses, ctypes.c_size_t(one.size))) == 0
+    size = ctypes.c_size_t(one.size)
+    return int(LIBC.memcmp(address_of(one), address_of(other), size)) == 0

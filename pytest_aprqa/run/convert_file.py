@@ -6,7 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pytest_aprqa.artifact.convert import RECORD_FILE, convert, record_digest
+from pytest_aprqa.artifact.conversion_record import RECORD_FILE
+from pytest_aprqa.artifact.convert import convert, record_digest
 from pytest_aprqa.artifact.convert_dtype import quantization_dtype
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.malformed import environment

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from pytest_aprqa.artifact.apr_write import write_apr
-from pytest_aprqa.artifact.convert import RECORD_FILE, convert, record_digest
+from pytest_aprqa.artifact.conversion_record import RECORD_FILE, record_of
+from pytest_aprqa.artifact.convert import convert, record_digest
 from pytest_aprqa.artifact.digest import DigestCache
 from pytest_aprqa.artifact.files import make_artifact
 from pytest_aprqa.artifact.gguf_value import GgufType, GgufValue
@@ -39,8 +40,7 @@ def artifact(path: Path, form: Format = Format.SAFETENSORS) -> Artifact:
 
 
 def record(made: Artifact) -> dict[str, Any]:
-    directory = made.path if made.path.is_dir() else made.path.parent
-    stated: dict[str, Any] = json.loads((directory / RECORD_FILE).read_text())
+    stated: dict[str, Any] = json.loads(record_of(made).read_text())
     return stated
 
 

@@ -22,13 +22,18 @@ def test_what_it_raises_is_met_by_whoever_asks(error: BaseException) -> None:
     assert in_background("failing", fail, daemon=True).exception(60) is error
 
 
-@pytest.mark.parametrize(("daemon", "said"), [(True, ""), (False, "done")])
-def test_the_end_of_the_process_waits_for_what_is_no_daemon(daemon: bool, said: str) -> None:
+@pytest.mark.parametrize(
+    ("daemon", "until", "said"),
+    [(True, "Event().wait", ""), (False, "main_thread().join", "done")],
+)
+def test_the_end_of_the_process_waits_for_what_is_no_daemon(
+    daemon: bool, until: str, said: str
+) -> None:
     program = (
-        "import time\n"
+        "from threading import Event, main_thread\n"
         "from pytest_aprqa.artifact.in_background import in_background\n"
-        "work = lambda: time.sleep(2) or print('done', end='')\n"
-        f"in_background('sleeping', work, daemon={daemon})\n"
+        f"work = lambda: {until}() or print('done', end='')\n"
+        f"in_background('waiting', work, daemon={daemon})\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
